@@ -1,0 +1,26 @@
+"""What every test relies on: both async backends, and reproducible random examples."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import hypothesis
+import pytest
+
+# Random examples are derived from the test itself, so a failure is the same on every machine. No test has a deadline:
+# a busy machine is no defect. `--hypothesis-profile=search` looks for new examples instead.
+hypothesis.settings.register_profile(
+    "reproducible",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000)
+hypothesis.settings.load_profile("reproducible")
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run every async test on both backends."""
+    return cast("str", request.param)
