@@ -6,7 +6,8 @@
     ├── ContextError          NotJSONSerializable · ContextSealed · ContextConflict · InvalidInput
     ├── DefinitionError       UnknownDependency · DependencyCycle · DuplicateTask · EmptyWorkflow · InvalidName
     │                         InvalidTask · WrongHandleType · InvalidOption
-    ├── HandleError           HandleConsumed · ConcurrentWait · ConditionError · WaitTimeout · InvalidWait · NoTaskHandle
+    ├── HandleError           HandleConsumed · ConcurrentWait · ConditionError · WaitTimeout · InvalidWait
+    │                         NoTaskHandle
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
     │                         UnknownWorkflow · UnknownExecution · RunnerClosed
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
@@ -69,15 +70,11 @@ def _rebuild(kind: type[CloacinaError], args: tuple[Any, ...], state: dict[str, 
     return error
 
 
-# ── Context ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class ContextError(CloacinaError):
     """The base of errors about the data in a context."""
 
     code = "CLO-1001"
     cause = "The data in a context cannot be used as asked."
-    mend = "Read the message of the particular error."
 
 
 class NotJSONSerializable(ContextError):
@@ -85,7 +82,7 @@ class NotJSONSerializable(ContextError):
 
     code = "CLO-1002"
     cause = "A context holds JSON values: null, booleans, finite numbers, strings, lists, and objects with string keys."
-    mend = "Convert the value at the path that the message names: a set to a list, bytes to text, a datetime to ISO 8601."
+    mend = "Convert the value at the path in the message: a set to a list, bytes to text, a datetime to ISO 8601."
 
 
 class ContextSealed(ContextError):
@@ -101,7 +98,7 @@ class ContextConflict(ContextError):
 
     code = "CLO-1004"
     cause = "Two tasks that can run at the same time wrote different values to the same key, so neither value is right."
-    mend = "Write to different keys, make one task depend on the other, or give the workflow merge='last' or merge={key: function}."
+    mend = "Write to different keys, make one task depend on the other, or pass merge='last' or merge={key: function}."
 
 
 class InvalidInput(ContextError):
@@ -112,15 +109,11 @@ class InvalidInput(ContextError):
     mend = "Correct the fields that the message lists. Nothing was stored."
 
 
-# ── Definition ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class DefinitionError(CloacinaError):
     """The base of errors found while tasks and workflows are declared."""
 
     code = "CLO-1100"
     cause = "A task or workflow is declared in a way that cannot run."
-    mend = "Read the message of the particular error."
 
 
 class UnknownDependency(DefinitionError):
@@ -167,7 +160,7 @@ class InvalidTask(DefinitionError):
     """Raised when a function cannot be a task."""
 
     code = "CLO-1106"
-    cause = "A task is a function that takes the context, and if it wants one, a handle; other parameters need defaults."
+    cause = "A task is a function of the context and, if it wants one, a handle; other parameters need defaults."
     mend = "Change the function's signature as the message says."
 
 
@@ -175,7 +168,7 @@ class WrongHandleType(DefinitionError):
     """Raised when a task's handle is annotated with the type of the other kind of task."""
 
     code = "CLO-1107"
-    cause = "An `async def` task gets a TaskHandle, a `def` task a BlockingTaskHandle; the annotation names the other one."
+    cause = "An `async def` task gets a TaskHandle, a `def` task a BlockingTaskHandle; the annotation says otherwise."
     mend = "Change the annotation, or turn the function into the other kind."
 
 
@@ -183,11 +176,8 @@ class InvalidOption(DefinitionError):
     """Raised when an argument or a setting has a value outside of what it allows."""
 
     code = "CLO-1108"
-    cause = "An argument of a task, a workflow, a retry policy or a runner, or a CLOACINA_* variable, is out of its range."
+    cause = "An argument of a task, workflow, retry policy or runner, or a CLOACINA_* variable, is out of its range."
     mend = "Use a value of the kind and range that the message names."
-
-
-# ── Handles and waits ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class HandleError(CloacinaError):
@@ -195,7 +185,6 @@ class HandleError(CloacinaError):
 
     code = "CLO-1200"
     cause = "A task handle cannot do what it was asked for."
-    mend = "Read the message of the particular error."
 
 
 class HandleConsumed(HandleError):
@@ -257,15 +246,11 @@ class TaskCancelled(BaseException):
     mend: ClassVar[str] = "Let it pass; clean up in `finally`."
 
 
-# ── Execution ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class ExecutionError(CloacinaError):
     """The base of errors about running workflows."""
 
     code = "CLO-1300"
     cause = "A workflow did not run to its end, or was asked for in a way that the runner cannot serve."
-    mend = "Read the message of the particular error."
 
 
 class ExecutionFailed(ExecutionError):
@@ -340,15 +325,11 @@ class RunnerClosed(ExecutionError):
     mend = "Use it inside of `with Runner(...) as runner:`."
 
 
-# ── Store ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class StoreError(CloacinaError):
     """The base of errors of the database layer."""
 
     code = "CLO-1400"
     cause = "The database could not do what it was asked for."
-    mend = "Read the message of the particular error."
 
 
 class StoreUnavailable(StoreError):
@@ -383,15 +364,11 @@ class StoreTooNew(StoreError):
     mend = "Use the newer version, or another database."
 
 
-# ── Commands ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 class CommandError(CloacinaError):
     """The base of errors of the command line."""
 
     code = "CLO-1500"
     cause = "A command was given arguments that it cannot work with."
-    mend = "Read the message of the particular error."
 
 
 class FileNotLoadable(CommandError):
@@ -426,17 +403,18 @@ class UnknownErrorCode(CommandError):
     mend = "Codes look like CLO-1203; the reference lists all of them."
 
 
-def error_classes() -> Iterator[type[CloacinaError] | type[TaskCancelled]]:
+def error_classes() -> Iterator[type[CloacinaError | TaskCancelled]]:
     """Yield every public error class, base classes before what derives from them."""
     pending: list[type[CloacinaError]] = [CloacinaError]
     while pending:
         kind = pending.pop(0)
         yield kind
-        pending.extend(kind.__subclasses__())
+        # Other people's subclasses inherit a code that is not theirs.
+        pending.extend(child for child in kind.__subclasses__() if child.__module__ == __name__)
     yield TaskCancelled
 
 
-def errors_by_code() -> Mapping[str, type[CloacinaError] | type[TaskCancelled]]:
+def errors_by_code() -> Mapping[str, type[CloacinaError | TaskCancelled]]:
     """Return every public error class by its code, in the order of the codes."""
     return {kind.code: kind for kind in sorted(error_classes(), key=lambda kind: kind.code)}
 
