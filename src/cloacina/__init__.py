@@ -1,1 +1,168 @@
-"""x"""
+"""Cloacina: an embedded workflow engine in which waiting costs nothing.
+
+What describes workflows is loaded with the package, and needs the standard library only. What runs them (`Runner`,
+`AsyncRunner`, and the records they return) is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from cloacina.context import Context
+from cloacina.errors import (
+    CloacinaError,
+    ConcurrentWait,
+    ConditionError,
+    ContextConflict,
+    ContextError,
+    ContextSealed,
+    DefinitionError,
+    DependencyCycle,
+    DuplicateTask,
+    EmptyWorkflow,
+    ExecutionCancelled,
+    ExecutionError,
+    ExecutionFailed,
+    HandleConsumed,
+    HandleError,
+    InvalidInput,
+    InvalidName,
+    InvalidOption,
+    InvalidTask,
+    InvalidTaskResult,
+    InvalidWait,
+    NoTaskHandle,
+    NotJSONSerializable,
+    RunnerClosed,
+    StoreError,
+    StoreTooNew,
+    StoreUnavailable,
+    StoreWriteFailed,
+    TaskCancelled,
+    TaskTimeout,
+    UnknownDependency,
+    UnknownExecution,
+    UnknownWorkflow,
+    UnsupportedDatabase,
+    WaitTimeout,
+    WrongHandleType,
+)
+from cloacina.handle import BlockingTaskHandle, TaskHandle, return_task_handle, take_task_handle, with_task_handle
+from cloacina.task import RetryPolicy, TaskDefinition, task
+from cloacina.workflow import Workflow
+
+if TYPE_CHECKING:
+    from cloacina.execution.slots import SlotPool, SlotToken
+    from cloacina.runner import AsyncRunner, BlockingExecution, Execution, Runner
+    from cloacina.store.records import (
+        ErrorRecord,
+        EventRecord,
+        ExecutionRecord,
+        ExecutionResult,
+        ExecutionStatus,
+        SubStatus,
+        TaskRecord,
+        TaskStatus,
+        WaitPhase,
+        WaitRecord,
+    )
+
+__all__ = [
+    "AsyncRunner",
+    "BlockingExecution",
+    "BlockingTaskHandle",
+    "CloacinaError",
+    "ConcurrentWait",
+    "ConditionError",
+    "Context",
+    "ContextConflict",
+    "ContextError",
+    "ContextSealed",
+    "DefinitionError",
+    "DependencyCycle",
+    "DuplicateTask",
+    "EmptyWorkflow",
+    "ErrorRecord",
+    "EventRecord",
+    "Execution",
+    "ExecutionCancelled",
+    "ExecutionError",
+    "ExecutionFailed",
+    "ExecutionRecord",
+    "ExecutionResult",
+    "ExecutionStatus",
+    "HandleConsumed",
+    "HandleError",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidOption",
+    "InvalidTask",
+    "InvalidTaskResult",
+    "InvalidWait",
+    "NoTaskHandle",
+    "NotJSONSerializable",
+    "RetryPolicy",
+    "Runner",
+    "RunnerClosed",
+    "SlotPool",
+    "SlotToken",
+    "StoreError",
+    "StoreTooNew",
+    "StoreUnavailable",
+    "StoreWriteFailed",
+    "SubStatus",
+    "TaskCancelled",
+    "TaskDefinition",
+    "TaskHandle",
+    "TaskRecord",
+    "TaskStatus",
+    "TaskTimeout",
+    "UnknownDependency",
+    "UnknownExecution",
+    "UnknownWorkflow",
+    "UnsupportedDatabase",
+    "WaitPhase",
+    "WaitRecord",
+    "WaitTimeout",
+    "Workflow",
+    "WrongHandleType",
+    "__version__",
+    "return_task_handle",
+    "take_task_handle",
+    "task",
+    "with_task_handle",
+]
+
+__version__ = "0.1.0"
+
+_LAZY: Final = {
+    "cloacina.execution.slots": ("SlotPool", "SlotToken"),
+    "cloacina.runner": ("AsyncRunner", "BlockingExecution", "Execution", "Runner"),
+    "cloacina.store.records": (
+        "ErrorRecord",
+        "EventRecord",
+        "ExecutionRecord",
+        "ExecutionResult",
+        "ExecutionStatus",
+        "SubStatus",
+        "TaskRecord",
+        "TaskStatus",
+        "WaitPhase",
+        "WaitRecord",
+    ),
+}
+_HOME: Final = {name: module for module, names in _LAZY.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,447 @@
+"""The handle of a task: execution control, as `Context` is data.
+
+A task that declares a parameter named `handle` or `task_handle`, or annotated with one of the two types below, gets a
+handle: a `TaskHandle` in an `async def` task, a `BlockingTaskHandle` in a `def` task. Both have the same methods.
+
+The handle reaches the task's function through a context variable, because every task is executed by one signature:
+`with_task_handle` sets it for the time of the body, `take_task_handle` takes it out, `return_task_handle` puts it back.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from cloacina.errors import NoTaskHandle
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+Condition: TypeAlias = Callable[[], Any]
+"""What a wait waits for: a function without arguments, `def` or `async def`, cheap and callable many times."""
+
+
+class Raise(enum.Enum):
+    """The type of `RAISE`."""
+
+    RAISE = "RAISE"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+RAISE: Final = Raise.RAISE
+"""The `default=` of a wait that raises `WaitTimeout` when its time is over."""
+
+
+@runtime_checkable
+class HeldSlot(Protocol):
+    """What `into_slot_token()` returns: a task's hold on one slot. `cloacina.SlotToken` is the class behind it."""
+
+    def release(self) -> bool:
+        """Give the slot back. Returns False, and does nothing, when it is not held."""
+        ...
+
+    async def reclaim(self) -> None:
+        """Queue for a slot, and return holding it; at once when it is held."""
+        ...
+
+    def is_held(self) -> bool:
+        """Return whether the slot is held."""
+        ...
+
+
+@runtime_checkable
+class TaskHandle(Protocol):
+    """Execution control for an `async def` task that asks for it.
+
+    The task of the example gives its slot back while the file is not there. Other tasks use the slot. When the file
+    appears, the task queues for a slot and goes on, its local variables intact.
+
+    Example:
+        ```python
+        import anyio
+
+        from cloacina import Context, TaskHandle, task
+
+
+        @task
+        async def wait_for_export(context: Context, handle: TaskHandle) -> None:
+            path = anyio.Path(context["export_path"])
+            await handle.defer_until(path.exists, poll_interval_ms=500)
+            context["rows"] = (await path.read_text()).splitlines()
+        ```
+    """
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt of the task this is, from 1."""
+        ...
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether `into_slot_token()` was called. A consumed handle controls nothing."""
+        ...
+
+    def task_execution_id(self) -> str:
+        """Return the id of this task execution, as the queries of the runner show it.
+
+        Raises:
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    def is_slot_held(self) -> bool:
+        """Return whether the task holds a slot now.
+
+        True in the body of the task; False from the release of a wait until its slot is taken again, so also in every
+        call of a condition but the first.
+
+        Raises:
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    async def defer_until(
+        self,
+        condition: Condition,
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> Any:
+        """Wait until a condition holds, without a slot.
+
+        The condition is called once at once, the slot still held: when it holds already, nothing changes hands and no
+        time passes. Otherwise the task becomes `Deferred`, its slot is released, and the condition is called every
+        `poll_interval_ms`. When it holds, the task queues for a slot, first come first served, its place dating from
+        the moment the condition was met; with the slot it is `Active` again, and this returns.
+
+        The condition may run in another thread and is never called twice at the same time. A slow one delays neither
+        the event loop nor another task's wait, only its own next call. An `async def` condition is awaited.
+
+        Every exit but cancellation takes a slot again first, the errors below as well. Cancellation ends the wait at
+        once: the code in `finally` then runs without a slot.
+
+        Args:
+            condition: A function without arguments. Any truthy value that it returns, or whose awaiting returns, ends
+                the wait.
+            poll_interval_ms: Milliseconds between the end of one call and the next, at least 1. The wait is late by up
+                to this interval: 1 000 to 5 000 suit a file, 10 000 to 30 000 an external service or a person.
+            timeout: Seconds, or a timedelta, until the wait gives up. It bounds the wait, not the queueing for a slot
+                after it, and it does not count against the task's own `timeout`.
+            deadline: The moment at which the wait gives up, instead of `timeout`; a datetime with a time zone.
+            default: What to return when the time is over, instead of raising `WaitTimeout`.
+            tolerate_errors: How many errors in a row the condition may raise before the wait fails. A call that
+                returns starts the count anew.
+
+        Returns:
+            The truthy value of the condition, or `default`.
+
+        Raises:
+            WaitTimeout: The time is over, and there is no `default`.
+            ConditionError: The condition raised more often in a row than `tolerate_errors` allows; its exception is
+                the cause.
+            InvalidWait: The condition is not callable, the interval is below 1 ms, a duration is negative or not
+                finite, or both `timeout` and `deadline` are given. The slot is not touched.
+            ConcurrentWait: Another wait of this handle has not ended. Use `wait_all` or `wait_any`.
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    async def wait_any(
+        self,
+        conditions: Iterable[Condition],
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> tuple[int, Any]:
+        """Wait until one of several conditions holds, without a slot.
+
+        Works as `defer_until` does, with the same arguments and errors: all conditions are called in their order, once
+        at once and then every interval, until one holds. Those behind it are not called any more.
+
+        Args:
+            conditions: At least one condition.
+            poll_interval_ms: Milliseconds between two rounds.
+            timeout: Seconds, or a timedelta, until the wait gives up.
+            deadline: The moment at which the wait gives up, instead of `timeout`.
+            default: What to return in place of the pair when the time is over.
+            tolerate_errors: How many errors in a row each condition may raise.
+
+        Returns:
+            The index of the first condition that held, and its value; or `default`.
+
+        Raises:
+            WaitTimeout: The time is over, and there is no `default`.
+            ConditionError: A condition raised more often in a row than `tolerate_errors` allows.
+            InvalidWait: There is no condition, or an argument is not usable.
+            ConcurrentWait: Another wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    async def wait_all(
+        self,
+        conditions: Iterable[Condition],
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> list[Any]:
+        """Wait until each of several conditions has held once, without a slot.
+
+        Works as `defer_until` does, with the same arguments and errors. A condition that has held is not called any
+        more: they need not hold at the same time.
+
+        Args:
+            conditions: The conditions. The wait for none is over at once.
+            poll_interval_ms: Milliseconds between two rounds.
+            timeout: Seconds, or a timedelta, until the wait gives up.
+            deadline: The moment at which the wait gives up, instead of `timeout`.
+            default: What to return in place of the list when the time is over.
+            tolerate_errors: How many errors in a row each condition may raise.
+
+        Returns:
+            The values, in the order of the conditions; or `default`.
+
+        Raises:
+            WaitTimeout: The time is over, and there is no `default`.
+            ConditionError: A condition raised more often in a row than `tolerate_errors` allows.
+            InvalidWait: An argument is not usable.
+            ConcurrentWait: Another wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    async def yield_slot(self) -> None:
+        """Let the tasks that queue for a slot go first, then go on with a slot.
+
+        For a long computation between waits: the slot is released and queued for at once, behind those that stand in
+        the queue already. When nobody queues, this returns at once.
+
+        Raises:
+            ConcurrentWait: A wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    def into_slot_token(self) -> HeldSlot:
+        """Consume the handle, and hand its hold on the slot to the caller.
+
+        For code that decides itself when the slot is held. Every later call on the handle raises `HandleConsumed`. A
+        token that is lost gives its slot back, at the latest when the task ends.
+
+        Raises:
+            ConcurrentWait: A wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+
+@runtime_checkable
+class BlockingTaskHandle(Protocol):
+    """Execution control for a `def` task that asks for it: the methods of `TaskHandle`, not awaited.
+
+    A wait keeps its thread but no slot. Threads are counted (`Runner(max_blocking_waits=)`, 1 000 by default); tens of
+    thousands of waits are for `async def` tasks. A cancelled or timed-out task learns of it at its next call on the
+    handle, which raises `TaskCancelled`, a `BaseException`.
+
+    Example:
+        ```python
+        from pathlib import Path
+
+        from cloacina import BlockingTaskHandle, Context, task
+
+
+        @task
+        def wait_for_export(context: Context, handle: BlockingTaskHandle) -> None:
+            path = Path(context["export_path"])
+            handle.defer_until(path.exists, poll_interval_ms=500)
+            context["rows"] = path.read_text().splitlines()
+        ```
+    """
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt of the task this is, from 1."""
+        ...
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether `into_slot_token()` was called. A consumed handle controls nothing."""
+        ...
+
+    def task_execution_id(self) -> str:
+        """Return the id of this task execution; see `TaskHandle.task_execution_id`.
+
+        Raises:
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    def is_slot_held(self) -> bool:
+        """Return whether the task holds a slot now; see `TaskHandle.is_slot_held`.
+
+        Raises:
+            HandleConsumed: `into_slot_token()` was called before.
+        """
+        ...
+
+    def defer_until(
+        self,
+        condition: Condition,
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> Any:
+        """Wait until a condition holds, without a slot; see `TaskHandle.defer_until` for what is promised.
+
+        Args:
+            condition: A function without arguments, `def` or `async def`.
+            poll_interval_ms: Milliseconds between the end of one call and the next, at least 1.
+            timeout: Seconds, or a timedelta, until the wait gives up.
+            deadline: The moment at which the wait gives up, instead of `timeout`.
+            default: What to return when the time is over, instead of raising `WaitTimeout`.
+            tolerate_errors: How many errors in a row the condition may raise before the wait fails.
+
+        Returns:
+            The truthy value of the condition, or `default`.
+
+        Raises:
+            WaitTimeout: The time is over, and there is no `default`.
+            ConditionError: The condition raised more often in a row than `tolerate_errors` allows.
+            InvalidWait: An argument is not usable.
+            ConcurrentWait: Another wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before.
+            TaskCancelled: The task was cancelled or has timed out.
+        """
+        ...
+
+    def wait_any(
+        self,
+        conditions: Iterable[Condition],
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> tuple[int, Any]:
+        """Wait until one of several conditions holds; see `TaskHandle.wait_any`."""
+        ...
+
+    def wait_all(
+        self,
+        conditions: Iterable[Condition],
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> list[Any]:
+        """Wait until each of several conditions has held once; see `TaskHandle.wait_all`."""
+        ...
+
+    def yield_slot(self) -> None:
+        """Let the tasks that queue for a slot go first, then go on with a slot; see `TaskHandle.yield_slot`."""
+        ...
+
+    def into_slot_token(self) -> Any:
+        """Consume the handle, and hand its hold on the slot to the caller; see `TaskHandle.into_slot_token`."""
+        ...
+
+
+AnyTaskHandle: TypeAlias = TaskHandle | BlockingTaskHandle
+"""A handle of either kind."""
+
+_ResultT = TypeVar("_ResultT")
+_HandleT = TypeVar("_HandleT", TaskHandle, BlockingTaskHandle)
+
+_current: ContextVar[AnyTaskHandle | None] = ContextVar("cloacina_task_handle", default=None)
+
+
+async def with_task_handle(
+    handle: _HandleT, awaitable: Awaitable[_ResultT]
+) -> tuple[_ResultT, _HandleT | None]:
+    """Await the body of a task with a handle set for it.
+
+    Args:
+        handle: The handle that `take_task_handle()` hands out inside of the body.
+        awaitable: The coroutine of the body. It runs in the caller's context variables.
+
+    Returns:
+        What the body returned, and its handle: None when the body took it and did not return it, or consumed it.
+
+    Raises:
+        BaseException: What the body raises.
+    """
+    token = _current.set(handle)
+    try:
+        result = await awaitable
+        left = _current.get()
+    finally:
+        _current.reset(token)
+    return result, handle if left is handle and not handle.is_consumed else None
+
+
+def call_with_task_handle(
+    handle: _HandleT, function: Callable[..., _ResultT], *args: Any
+) -> tuple[_ResultT, _HandleT | None]:
+    """Call the body of a task with a handle set for it: `with_task_handle` for the thread of a `def` task.
+
+    Args:
+        handle: The handle that `take_task_handle()` hands out inside of the body.
+        function: The body.
+        args: What to call it with.
+
+    Returns:
+        What the body returned, and its handle: None when the body took it and did not return it, or consumed it.
+
+    Raises:
+        BaseException: What the body raises.
+    """
+    token = _current.set(handle)
+    try:
+        result = function(*args)
+        left = _current.get()
+    finally:
+        _current.reset(token)
+    return result, handle if left is handle and not handle.is_consumed else None
+
+
+def take_task_handle() -> AnyTaskHandle:
+    """Take the handle of the task that is executing here; nobody else can take it until it is returned.
+
+    `@task` does this for a task that declares a handle parameter; by hand it is needed only to write such a decorator.
+
+    Raises:
+        NoTaskHandle: No task is executing here, it has no handle, or its handle was taken already.
+    """
+    handle = _current.get()
+    if handle is None:
+        raise NoTaskHandle(
+            "There is no task handle to take here: either no task is executing, or its handle was taken already."
+            " Declare a parameter named `handle` on the task; to call the task in a test, pass a handle or None"
+        )
+    _current.set(None)
+    return handle
+
+
+def return_task_handle(handle: AnyTaskHandle) -> None:
+    """Give back a handle that `take_task_handle()` took. A consumed handle is not given back: it controls nothing."""
+    if not handle.is_consumed:
+        _current.set(handle)

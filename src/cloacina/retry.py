@@ -1,0 +1,184 @@
+"""When a failed attempt of a task is followed by another one, and after how long. And how durations are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+from cloacina.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from random import Random
+
+LONGEST: Final = 100 * 365 * 86_400.0
+"""The longest duration that is accepted, in seconds: a hundred years, so that clocks and dates can be added to it."""
+
+RetryOn: TypeAlias = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], object]
+"""Which exceptions are worth another attempt: a class, several, or a function that tells."""
+
+
+def seconds(value: float | timedelta, name: str, *, minimum: float = 0.0) -> float:
+    """Return a duration in seconds, checked.
+
+    Args:
+        value: Seconds, or a timedelta.
+        name: What to call the value in an error message: the name of the argument.
+        minimum: The smallest value allowed, in seconds.
+
+    Raises:
+        InvalidOption: The value is no number, is NaN or infinite, is below `minimum`, or is over a hundred years.
+    """
+    given: object = value
+    if isinstance(given, timedelta):
+        duration = given.total_seconds()
+    elif isinstance(given, int | float) and not isinstance(given, bool):
+        try:
+            duration = float(given)
+        except OverflowError:
+            duration = float("inf")
+    else:
+        raise InvalidOption(f"{name} is {value!r} ({type(value).__name__}). Expected seconds as a number, or a timedelta")
+    if not isfinite(duration) or not minimum <= duration <= LONGEST:
+        raise InvalidOption(f"{name} is {value!r}. Expected {minimum:g} seconds or more, and at most 100 years")
+    return duration
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class RetryPolicy:
+    """How often a task is attempted, and how long it waits between attempts.
+
+    Only an `Exception` is retried: a cancellation or a `KeyboardInterrupt` never is. What a failed attempt wrote to the
+    context is discarded.
+
+    Args:
+        attempts: How often the task is attempted in all, at least 1. 1 is no retry.
+        delay: Seconds, or a timedelta, between the first failure and the second attempt.
+        backoff: `"fixed"`: every delay is the same. `"exponential"`: each is `multiplier` times the one before.
+        multiplier: The factor of exponential backoff, at least 1.
+        max_delay: Seconds, or a timedelta, that no delay exceeds. Without it, a year.
+        jitter: The fraction of a delay that is left to chance, 0 to 1: with 0.25 a delay of 8 s lasts between 6 s and
+            8 s, with 1 between none and 8 s. It keeps many tasks that failed together from coming back together.
+        retry_on: Which exceptions are retried: a class, a tuple of classes, or a function that takes the exception and
+            returns whether to retry.
+
+    Raises:
+        InvalidOption: An argument is out of its range.
+
+    Example:
+        ```python
+        from random import Random
+
+        from cloacina import RetryPolicy
+
+        policy = RetryPolicy(attempts=5, delay=1, backoff="exponential", max_delay=5, retry_on=OSError)
+        print([policy.delay_after(attempt, Random(0)) for attempt in range(1, 5)])
+        #> [1.0, 2.0, 4.0, 5.0]
+        print(policy.should_retry(OSError("connection lost"), 1), policy.should_retry(ValueError("bad"), 1))
+        #> True False
+        ```
+    """
+
+    attempts: int
+    delay: float
+    backoff: Literal["fixed", "exponential"]
+    multiplier: float
+    max_delay: float | None
+    jitter: float
+    retry_on: RetryOn
+
+    def __init__(
+        self,
+        attempts: int = 3,
+        delay: float | timedelta = 1.0,
+        *,
+        backoff: Literal["fixed", "exponential"] = "fixed",
+        multiplier: float = 2.0,
+        max_delay: float | timedelta | None = None,
+        jitter: float = 0.0,
+        retry_on: RetryOn = Exception,
+    ) -> None:
+        fields: dict[str, Any] = {
+            "attempts": _count(attempts),
+            "delay": seconds(delay, "delay"),
+            "backoff": _backoff(backoff),
+            "multiplier": _number(multiplier, "multiplier", 1.0, 1e6),
+            "max_delay": None if max_delay is None else seconds(max_delay, "max_delay"),
+            "jitter": _number(jitter, "jitter", 0.0, 1.0),
+            "retry_on": _retry_on(retry_on),
+        }
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def should_retry(self, exception: BaseException, attempt: int) -> bool:
+        """Return whether another attempt follows the one that failed.
+
+        When the function given as `retry_on` raises, the answer is no, and a note on the exception says why.
+
+        Args:
+            exception: What the attempt raised.
+            attempt: The number of that attempt, from 1.
+        """
+        if attempt >= self.attempts or not isinstance(exception, Exception):
+            return False
+        if isinstance(self.retry_on, type | tuple):
+            return isinstance(exception, self.retry_on)
+        try:
+            return bool(self.retry_on(exception))
+        except Exception as error:
+            exception.add_note(f"Not retried: the retry_on function of the task raised {type(error).__name__}: {error}")
+            return False
+
+    def delay_after(self, attempt: int, random: Random) -> float:
+        """Return how many seconds to wait after an attempt that failed.
+
+        Args:
+            attempt: The number of that attempt, from 1.
+            random: The source of chance for the jitter.
+        """
+        delay = self.delay
+        longest = _YEAR if self.max_delay is None else self.max_delay
+        if self.backoff == "exponential":
+            try:
+                delay *= self.multiplier ** (attempt - 1)
+            except OverflowError:
+                delay = longest if delay else 0.0
+        return min(delay, longest) * (1.0 - self.jitter * random.random())
+
+
+_YEAR: Final = 365 * 86_400.0
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidOption(f"attempts is {value!r}. Expected how often to attempt the task in all, 1 or more")
+    return value
+
+
+def _backoff(value: object) -> str:
+    if value not in ("fixed", "exponential"):
+        raise InvalidOption(f"backoff is {value!r}. Expected 'fixed' or 'exponential'")
+    return cast("str", value)
+
+
+def _number(value: object, name: str, minimum: float, maximum: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise InvalidOption(f"{name} is {value!r}. Expected a number from {minimum:g} to {maximum:g}")
+    return float(value)
+
+
+def _retry_on(value: object) -> object:
+    kinds: tuple[object, ...] = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+    if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        return cast("object", value)
+    if callable(value) and not isinstance(value, type):
+        return value
+    raise InvalidOption(
+        f"retry_on is {value!r}. Expected a subclass of Exception, a tuple of them, or a function that takes the"
+        " exception and returns whether to retry"
+    )
+
+
+NO_RETRY: Final = RetryPolicy(attempts=1)
+"""The policy of a task that was given none: one attempt."""

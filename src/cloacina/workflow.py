@@ -1,0 +1,207 @@
+"""`Workflow`: a named DAG of tasks, checked when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from cloacina.errors import DefinitionError, InvalidOption
+from cloacina.graph import WorkflowGraph, build_graph
+from cloacina.source_version import task_version, workflow_version
+from cloacina.task import TaskDefinition, check_name, collector, task_definition
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Merge", "Resolve", "Workflow", "WorkflowGraph", "task_version"]
+
+Resolve: TypeAlias = Callable[[list[Any]], Any]
+"""Makes one value of those that tasks wrote to one key, which come in the declared topological order."""
+
+Merge: TypeAlias = Literal["fail", "last"] | Mapping[str, Resolve]
+"""What becomes of a key to which several tasks, neither the other's ancestor, wrote different values."""
+
+
+class Workflow:
+    """A named, checked DAG of tasks.
+
+    Declare the tasks inside of its `with` block, or pass them. The workflow is checked when it is built: when the block
+    ends, or in the constructor when tasks are passed. From then on it does not change, and can be run by any number of
+    runners. Blocks nest: a task belongs to the innermost.
+
+    Args:
+        name: 1 to 128 letters, digits, `_`, `-` and `.`, the first a letter or `_`.
+        tasks: Functions with `@task`. A function may belong to several workflows.
+        version: What to call this version of the workflow, instead of a hash of its source.
+        description: What the workflow is for.
+        merge: What becomes of a key to which several tasks, neither the other's ancestor, wrote different values.
+            `"fail"`: the task that joins them fails. `"last"`: the last in the declared topological order stands.
+            A mapping: for the keys in it, the function makes one value of the list of values; others fail.
+        input: A pydantic model that the initial context has to satisfy.
+
+    Raises:
+        InvalidName: The name is not usable.
+        InvalidOption: Another argument is not usable.
+        InvalidTask: Something in `tasks` is not a task.
+        DuplicateTask: Two tasks have the same id.
+        UnknownDependency: A task depends on one that the workflow does not hold.
+        DependencyCycle: Tasks depend on each other in a circle.
+        EmptyWorkflow: The `with` block declared no task.
+
+    Example:
+        ```python
+        from cloacina import Context, Workflow, task
+
+        with Workflow("greeting") as greeting:
+
+            @task
+            def ask(context: Context) -> None:
+                context["name"] = "Ada"
+
+            @task(dependencies=[ask])
+            def greet(context: Context) -> None:
+                context["text"] = f"Hello, {context['name']}"
+
+
+        print(list(greeting.tasks))
+        #> ['ask', 'greet']
+        ```
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        tasks: Iterable[Callable[..., Any]] = (),
+        version: str | None = None,
+        description: str | None = None,
+        merge: Merge = "fail",
+        input: Any = None,  # noqa: A002 - the word of the domain, and a keyword only.
+    ) -> None:
+        self._name = check_name(name, "name of a workflow")
+        self._description = description
+        self._merge = _checked_merge(merge)
+        self._input = _checked_input(input)
+        self._version = _checked_version(version)
+        self._declared: list[TaskDefinition] = [task_definition(function) for function in tasks]
+        self._graph: WorkflowGraph | None = None
+        self._tasks: Mapping[str, TaskDefinition] | None = None
+        self._collecting: Token[Callable[[TaskDefinition], None] | None] | None = None
+        if self._declared:
+            self._build()
+
+    def __enter__(self) -> Self:
+        if self._graph is not None or self._collecting is not None or self._declared:
+            raise DefinitionError(
+                f"Workflow {self._name!r} has its tasks already, so it cannot collect more in a `with` block. Make"
+                " another Workflow, or declare all tasks in one block"
+            )
+        self._collecting = collector.set(self._declared.append)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._collecting is not None:
+            collector.reset(self._collecting)
+            self._collecting = None
+        if kind is None:
+            self._build()
+
+    def __repr__(self) -> str:
+        if self._graph is None:
+            return f"<Workflow {self._name!r}, not built>"
+        count = len(self._graph.tasks)
+        return f"<Workflow {self._name!r} of {count} task{'' if count == 1 else 's'}>"
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return self._name
+
+    @property
+    def description(self) -> str | None:
+        """What the workflow is for."""
+        return self._description
+
+    @property
+    def merge(self) -> Merge:
+        """What becomes of a key to which tasks wrote conflicting values."""
+        return self._merge
+
+    @property
+    def input(self) -> Any:
+        """The pydantic model of the initial context, or None."""
+        return self._input
+
+    @property
+    def tasks(self) -> Mapping[str, TaskDefinition]:
+        """The tasks by id, in the order of their declaration.
+
+        Raises:
+            DefinitionError: The workflow is not built yet.
+        """
+        if self._tasks is None:
+            raise self._not_built()
+        return self._tasks
+
+    @property
+    def graph(self) -> WorkflowGraph:
+        """The tasks in their order, with their dependencies by position.
+
+        Raises:
+            DefinitionError: The workflow is not built yet.
+        """
+        if self._graph is None:
+            raise self._not_built()
+        return self._graph
+
+    @property
+    def version(self) -> str:
+        """The version that was given, or a hash of the structure and of the tasks' source.
+
+        Comments, docstrings and layout do not count, nor does what the tasks call. Computed when first asked for.
+
+        Raises:
+            DefinitionError: The workflow is not built yet.
+        """
+        if self._version is None:
+            self._version = workflow_version(self.graph.tasks)
+        return self._version
+
+    def _build(self) -> None:
+        self._graph = build_graph(self._name, self._declared)
+        self._tasks = MappingProxyType({definition.id: definition for definition in self._declared})
+
+    def _not_built(self) -> DefinitionError:
+        return DefinitionError(
+            f"Workflow {self._name!r} is not built yet. Declare its tasks in `with Workflow(...) as workflow:` and use"
+            " it after that block, or pass them: Workflow(name, tasks=[...])"
+        )
+
+
+def _checked_merge(merge: object) -> Merge:
+    if merge == "fail":
+        return "fail"
+    if merge == "last":
+        return "last"
+    if isinstance(merge, Mapping):
+        resolvers = dict(cast("Mapping[object, object]", merge))
+        if all(isinstance(key, str) and callable(resolve) for key, resolve in resolvers.items()):
+            return MappingProxyType(cast("dict[str, Resolve]", resolvers))
+    raise InvalidOption(f"merge is {merge!r}. Expected 'fail', 'last', or a dict of functions by key: {{'total': sum}}")
+
+
+def _checked_input(model: object) -> object:
+    if model is None or (isinstance(model, type) and callable(getattr(model, "model_validate", None))):
+        return model
+    raise InvalidOption(f"input is {model!r}. Expected a pydantic model class")
+
+
+def _checked_version(version: object) -> str | None:
+    if version is None or (isinstance(version, str) and version and len(version) <= 128):
+        return version
+    raise InvalidOption(f"version is {version!r}. Expected 1 to 128 characters")
