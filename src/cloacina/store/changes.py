@@ -1,0 +1,131 @@
+"""The changes that the engine makes to the store, as plain tuples: this is the hot path of every task.
+
+A change is the kind of its statement and the parameters in the order of the statement's binds. A state is always
+the whole changeable part of a row, so of several states of one row in one transaction only the last needs writing.
+Moments are seconds since the epoch; JSON arguments are texts that are already encoded. Words are handed on as plain
+strings: binding a member of an enumeration takes sqlite3 twice as long.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cloacina.store.records import ExecutionStatus
+
+if TYPE_CHECKING:
+    from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
+
+Change: TypeAlias = tuple[int, tuple[Any, ...]]
+"""The kind of a statement, and its parameters."""
+
+# The numbers are the order in which the statements of one transaction run: what is referred to comes first.
+NEW_EXECUTION = 0
+NEW_TASK = 1
+NEW_WAIT = 2
+EXECUTION_STATE = 3
+TASK_STATE = 4
+WAIT_STATE = 5
+EVENT = 6
+
+STATES = frozenset({EXECUTION_STATE, TASK_STATE, WAIT_STATE})
+"""The kinds that replace the state of a row; the row's id is their last parameter."""
+
+_PENDING = ExecutionStatus.PENDING.value
+
+
+def new_execution(
+    execution_id: str, workflow: str, workflow_version: str, context_json: str, created_at: float
+) -> Change:
+    """Add an execution, Pending."""
+    return NEW_EXECUTION, (execution_id, workflow, workflow_version, _PENDING, created_at, context_json)
+
+
+def execution_state(
+    execution_id: str,
+    status: ExecutionStatus,
+    started_at: float | None,
+    finished_at: float | None,
+    context_json: str | None,
+    error_json: str | None,
+) -> Change:
+    """Replace the state of an execution; `context_json` is the context at its end."""
+    return EXECUTION_STATE, (status.value, started_at, finished_at, context_json, error_json, execution_id)
+
+
+def new_task(task_execution_id: str, execution_id: str, task_id: str, position: int, status: TaskStatus) -> Change:
+    """Add a task execution; `position` is its place in the topological order."""
+    return NEW_TASK, (task_execution_id, execution_id, task_id, position, status.value)
+
+
+def task_state(
+    task_execution_id: str,
+    status: TaskStatus,
+    sub_status: SubStatus | None,
+    attempt: int,
+    started_at: float | None,
+    finished_at: float | None,
+    changes_json: str | None,
+    error_json: str | None,
+) -> Change:
+    """Replace the state of a task execution; `changes_json` is what it changed in its context."""
+    return TASK_STATE, (
+        status.value,
+        None if sub_status is None else sub_status.value,
+        attempt,
+        started_at,
+        finished_at,
+        changes_json,
+        error_json,
+        task_execution_id,
+    )
+
+
+def new_wait(
+    wait_id: str,
+    execution_id: str,
+    task_execution_id: str,
+    task_id: str,
+    phase: WaitPhase,
+    started_at: float,
+    deadline: float | None,
+    poll_interval_ms: int | None,
+) -> Change:
+    """Add a wait."""
+    return NEW_WAIT, (
+        wait_id,
+        execution_id,
+        task_execution_id,
+        task_id,
+        phase.value,
+        started_at,
+        deadline,
+        poll_interval_ms,
+    )
+
+
+def wait_state(
+    wait_id: str,
+    phase: WaitPhase,
+    polls: int,
+    next_poll_at: float | None,
+    errors: int,
+    last_error: str | None,
+    outcome: str | None,
+    ended_at: float | None,
+) -> Change:
+    """Replace the state of a wait."""
+    return WAIT_STATE, (phase.value, polls, next_poll_at, errors, last_error, outcome, ended_at, wait_id)
+
+
+def event(
+    execution_id: str,
+    task_execution_id: str | None,
+    task_id: str | None,
+    type: EventType,  # noqa: A002 - the name of the column
+    at: float,
+    attempt: int | None = None,
+    slot: int | None = None,
+    detail_json: str | None = None,
+) -> Change:
+    """Add an event."""
+    return EVENT, (execution_id, task_execution_id, task_id, type.value, at, attempt, slot, detail_json)

@@ -1,0 +1,87 @@
+"""Connections to SQLite: how a file is created, and the settings that every connection needs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from sqlalchemy import Connection, Engine, QueuePool, StaticPool, create_engine, event
+
+from cloacina.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cloacina.store.address import Address
+
+Durability: TypeAlias = Literal["normal", "full"]
+"""`normal` survives the death of the process; `full` also a loss of power, at the price of an fsync a commit."""
+
+BEGIN = "cloacina_begin"
+"""The execution option that holds the statement which opens a transaction."""
+
+# SQLite's own waiting for a lock, in seconds. Short: what has to outlast more than that tries again, and can be stopped.
+_BUSY_TIMEOUT = 1.0
+_CACHE_KIB = 65_536
+_JOURNAL_BYTES = 67_108_864
+
+# Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of SQLite too. So a
+# file is opened by hand only while it is certainly new, and nobody in this process connects to it meanwhile.
+_creating = threading.Lock()
+
+
+def create_file(path: Path) -> None:
+    """Create an empty file that only its owner may read and write, unless there is one already.
+
+    SQLite would create it with the permissions that the umask allows, and gives its companions (`-wal`, `-shm`) the
+    permissions of the file.
+
+    Raises:
+        StoreUnavailable: The folder does not exist or cannot be written, or the path is a folder.
+    """
+    if path.is_dir():
+        raise StoreUnavailable(f"Cannot open the database {path}: it is a folder, expected a file.")
+    if not path.parent.is_dir():
+        raise StoreUnavailable(f"Cannot open the database {path}: the folder {path.parent} does not exist; create it.")
+    with _creating, contextlib.suppress(FileExistsError):
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise StoreUnavailable(f"Cannot create the database {path}: {error.strerror}.") from error
+
+
+def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
+    """Return an engine whose connections are in autocommit mode until a transaction is begun.
+
+    The standard library's way of beginning transactions on its own begins them too late for reads, and never as
+    `IMMEDIATE`.
+    """
+    path = address.path
+
+    def connect() -> sqlite3.Connection:
+        # mode=rw: a file that was removed is an error, not an empty database.
+        database = ":memory:" if path is None else f"{path.as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            database, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=path is not None
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA synchronous = {durability.upper()}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        return connection
+
+    if path is None:
+        engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
+    else:
+        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))

@@ -1,0 +1,179 @@
+"""Opening a database, and reading from it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_args
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from cloacina.errors import InvalidOption, StoreUnavailable, join_names
+from cloacina.store.address import Address
+from cloacina.store.connect import BEGIN, Durability, create_file, create_sqlite_engine
+from cloacina.store.faults import Fault, fault_of, pauses
+from cloacina.store.schema import NEWEST_REVISION, bring_up_to_date, stored_revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Seconds that opening waits for a lock of another process.
+_OPENING_PATIENCE = 10.0
+
+
+class Database:
+    """An open database with the newest schema.
+
+    Attributes:
+        address: Where it is.
+        engine: The engine of its connections.
+    """
+
+    def __init__(self, address: Address, engine: Engine) -> None:
+        self.address = address
+        self.engine = engine
+        self._identity = None if address.path is None else _identity(address.path)
+        self._next_look = 0.0
+
+    @classmethod
+    def open(cls, url: str | Path, durability: Durability = "normal") -> Database:
+        """Open a database; create it, or bring its schema up to date, when that is needed.
+
+        Args:
+            url: `sqlite:///file.db` (relative), `sqlite:////folder/file.db` (absolute), `sqlite://` (in memory) or
+                the path of a file.
+            durability: `normal` survives the death of the process; `full` also a loss of power.
+
+        Raises:
+            InvalidOption: `durability` is neither of the two.
+            UnsupportedDatabase: The address names no SQLite database.
+            StoreUnavailable: The file cannot be opened, is not a SQLite database or is another program's.
+            StoreTooNew: The database was written by a newer version of Cloacina.
+        """
+        if durability not in get_args(Durability):
+            raise InvalidOption(f"durability is {durability!r}; expected one of {join_names(get_args(Durability))}.")
+        address = Address.parse(url)
+        if address.path is not None:
+            create_file(address.path)
+        database = cls(address, create_sqlite_engine(address, durability))
+        try:
+            database._prepare()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the database is in memory, where all connections are one."""
+        return self.address.path is None
+
+    def connect(self) -> Connection:
+        """Return a new connection.
+
+        Raises:
+            StoreUnavailable: The file was removed or cannot be opened any more.
+        """
+        try:
+            return self.engine.connect()
+        except SQLAlchemyError as error:
+            raise self._unavailable("opened", error) from error
+
+    def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in a read transaction of its own, so that all it reads is of one moment.
+
+        Raises:
+            StoreUnavailable: The database cannot be read.
+        """
+        try:
+            with self.connect() as connection:
+                return query(connection, *args, **kwargs)
+        except DBAPIError as error:
+            raise self._unavailable("read", error) from error
+
+    def check_in_place(self) -> None:
+        """Check, at most once a second, that the file is still the one that was opened.
+
+        SQLite goes on writing to a file that was removed, and all of it is lost in silence.
+
+        Raises:
+            StoreUnavailable: The file was removed or replaced.
+        """
+        path = self.address.path
+        now = time.monotonic()
+        if path is None or now < self._next_look:
+            return
+        self._next_look = now + 1.0
+        if not path.exists() or _identity(path) != self._identity:
+            raise StoreUnavailable(f"The database {path} was removed or replaced while it was open.")
+
+    def checkpoint(self, connection: Connection) -> None:
+        """Move what the write-ahead log holds into the database's file, as far as readers let it."""
+        if not self.is_in_memory:
+            _execute_outside_transaction(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self.engine.dispose()
+
+    def _prepare(self) -> None:
+        give_up_at = time.monotonic() + _OPENING_PATIENCE
+        for pause in pauses():
+            try:
+                return self._ensure_schema()
+            except DBAPIError as error:
+                if fault_of(error) is not Fault.TRANSIENT or time.monotonic() >= give_up_at:
+                    raise self._unavailable("opened", error) from error
+            time.sleep(pause)
+
+    def _ensure_schema(self) -> None:
+        with self.connect() as connection:
+            # Looked at before anything is changed: a database of another program stays as it is.
+            is_current = stored_revision(connection, self.address) == NEWEST_REVISION
+            connection.rollback()
+            if not self.is_in_memory:
+                self._use_write_ahead_log(connection)
+            # Taking the write lock also proves that the file can be written.
+            connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+            with connection.begin():
+                if not is_current:
+                    bring_up_to_date(connection, self.address)
+
+    def _use_write_ahead_log(self, connection: Connection) -> None:
+        (mode,) = _execute_outside_transaction(connection, "PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"Cannot use {self.address}: its journal mode is {mode!r} and cannot be changed to 'wal'; "
+                "keep the database on a local file system."
+            )
+
+    def _unavailable(self, what: str, error: SQLAlchemyError) -> StoreUnavailable:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        return StoreUnavailable(f"The database {self.address} could not be {what}: {reason}.")
+
+
+def _execute_outside_transaction(connection: Connection, statement: str) -> tuple[Any, ...]:
+    """Run a statement that a transaction does not allow, and return its only row.
+
+    Raises:
+        DBAPIError: The database refused it.
+    """
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+        return tuple(cursor.fetchone() or ())
+    except sqlite3.Error as error:
+        raise DBAPIError(statement, None, error) from error
+    finally:
+        cursor.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

@@ -1,0 +1,66 @@
+"""What an error of the database means: whether to try again, to refuse one unit, or to give up."""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FIRST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.5
+
+_TRANSIENT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+_FATAL = frozenset(
+    {
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+
+class Fault(Enum):
+    """What to do about an error of the database."""
+
+    TRANSIENT = auto()
+    """Locked, no room or an I/O error: the same transaction may succeed a little later."""
+    REFUSED = auto()
+    """The data break a rule of the database: the same transaction can never succeed."""
+    FATAL = auto()
+    """The database itself is unusable: nothing can be written any more."""
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Classify an error that was raised while changes were written."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    # The low byte is the primary code; extended codes, such as SQLITE_BUSY_RECOVERY, only add to it.
+    primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if primary in _TRANSIENT:
+        return Fault.TRANSIENT
+    return Fault.FATAL if primary in _FATAL else Fault.REFUSED
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to pause between tries, without end: short at first, then longer."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, _LONGEST_PAUSE)

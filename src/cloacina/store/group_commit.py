@@ -1,0 +1,116 @@
+"""Group commit: many units of changes in one transaction, each of them whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from cloacina.store.changes import EVENT, STATES
+from cloacina.store.faults import Fault, fault_of, pauses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cloacina.store.changes import Change
+
+logger = logging.getLogger("cloacina.store")
+
+_KINDS = EVENT + 1
+
+
+class RowMissing(Exception):
+    """Raised when a state belongs to a row that the database does not hold: its change would be lost in silence."""
+
+
+class GroupCommit:
+    """Writes units of changes on the connection of the database's driver.
+
+    Args:
+        connection: The driver's connection, in autocommit mode.
+        statements: The SQL of every kind of change.
+        retry_for: How long a transaction is tried again while the database is locked or has no room, in seconds.
+    """
+
+    def __init__(self, connection: Any, statements: Sequence[str], retry_for: float) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._statements = tuple(statements)
+        self._retry_for = retry_for
+
+    def commit(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+        """Write units in one transaction and commit it.
+
+        A unit that the database refuses takes nothing with it: the others are written without it.
+
+        Returns:
+            The errors of the units that were refused, by their index.
+
+        Raises:
+            Exception: The database cannot be written; nothing of these units is stored.
+        """
+        if not any(units):
+            return {}
+        write: Callable[[Sequence[Sequence[Change]]], Mapping[int, Exception]] = self._write_together
+        give_up_at = None
+        pausing = pauses()
+        while True:
+            try:
+                self._cursor.execute("BEGIN IMMEDIATE")
+                refused = write(units)
+                self._cursor.execute("COMMIT")
+            except Exception as error:
+                self._roll_back()
+                fault = fault_of(error)
+                if fault is Fault.REFUSED and write == self._write_together:
+                    write = self._write_apart
+                    continue
+                if fault is not Fault.TRANSIENT:
+                    raise
+                now = time.monotonic()
+                if give_up_at is None:
+                    give_up_at = now + self._retry_for
+                    logger.warning("The database cannot be written (%s); trying for %g s", error, self._retry_for)
+                if now >= give_up_at:
+                    raise
+                time.sleep(next(pausing))
+            else:
+                return refused
+
+    def _write_together(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+        rows_by_kind: list[list[tuple[Any, ...]]] = [[] for _ in range(_KINDS)]
+        for changes in units:
+            for kind, parameters in changes:
+                rows_by_kind[kind].append(parameters)
+        cursor = self._cursor
+        for kind, rows in enumerate(rows_by_kind):
+            if not rows:
+                continue
+            if kind in STATES:
+                # Nobody outside sees a state that another one replaces in the same transaction.
+                rows = list({parameters[-1]: parameters for parameters in rows}.values())
+                cursor.executemany(self._statements[kind], rows)
+                if cursor.rowcount != len(rows):
+                    raise RowMissing(f"{len(rows)} rows to change, {cursor.rowcount} found: {self._statements[kind]}")
+            else:
+                cursor.executemany(self._statements[kind], rows)
+        return {}
+
+    def _write_apart(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+        refused: dict[int, Exception] = {}
+        for index, changes in enumerate(units):
+            self._cursor.execute("SAVEPOINT unit")
+            try:
+                self._write_together((changes,))
+            except Exception as error:
+                if fault_of(error) is not Fault.REFUSED:
+                    raise
+                self._cursor.execute("ROLLBACK TO unit")
+                refused[index] = error
+            self._cursor.execute("RELEASE unit")
+        return refused
+
+    def _roll_back(self) -> None:
+        # After some errors SQLite has rolled the transaction back on its own.
+        if self._connection.in_transaction:
+            self._cursor.execute("ROLLBACK")

@@ -1,0 +1,226 @@
+"""Reading: each query takes a connection in a transaction of its own and returns frozen records."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import select
+
+from cloacina.errors import InvalidOption, join_names
+from cloacina.store.records import (
+    ErrorRecord,
+    EventRecord,
+    EventType,
+    ExecutionRecord,
+    ExecutionResult,
+    ExecutionStatus,
+    SubStatus,
+    TaskRecord,
+    TaskStatus,
+    WaitPhase,
+    WaitRecord,
+)
+from cloacina.store.tables import execution_events, task_executions, waits as wait_rows, workflow_executions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def executions(
+    connection: Connection,
+    status: ExecutionStatus | str | None = None,
+    workflow: str | None = None,
+    limit: int = 100,
+    before: str | None = None,
+) -> list[ExecutionRecord]:
+    """Return executions, newest first.
+
+    Args:
+        connection: Where to read.
+        status: Only those of this status.
+        workflow: Only those of the workflow of this name.
+        limit: How many at most, from 1.
+        before: Only those older than the execution of this id: the last one of the page before.
+
+    Raises:
+        InvalidOption: The status is unknown, or the limit below 1.
+    """
+    table = workflow_executions
+    query = select(table).order_by(table.c.id.desc()).limit(_limit(limit))
+    if status is not None:
+        query = query.where(table.c.status == _word(ExecutionStatus, "status", status))
+    if workflow is not None:
+        query = query.where(table.c.workflow == workflow)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return [_execution(row) for row in connection.execute(query)]
+
+
+def execution(connection: Connection, execution_id: str) -> ExecutionRecord | None:
+    """Return an execution, or None when there is none of that id."""
+    table = workflow_executions
+    row = connection.execute(select(table).where(table.c.id == execution_id)).one_or_none()
+    return None if row is None else _execution(row)
+
+
+def tasks(connection: Connection, execution_id: str) -> list[TaskRecord]:
+    """Return the tasks of an execution in topological order."""
+    table = task_executions
+    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.position)
+    return [_task(row) for row in connection.execute(query)]
+
+
+def events(
+    connection: Connection, execution_id: str, after: int | None = None, limit: int | None = None
+) -> list[EventRecord]:
+    """Return the events of an execution in the order in which they were stored.
+
+    Args:
+        connection: Where to read.
+        execution_id: The execution.
+        after: Only those behind the event of this id.
+        limit: How many at most, from 1; None for all.
+
+    Raises:
+        InvalidOption: The limit is below 1.
+    """
+    table = execution_events
+    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.id)
+    if after is not None:
+        query = query.where(table.c.id > after)
+    if limit is not None:
+        query = query.limit(_limit(limit))
+    return [_event(row) for row in connection.execute(query)]
+
+
+def waits(
+    connection: Connection,
+    execution_id: str | None = None,
+    phase: WaitPhase | str | None = None,
+    limit: int = 1000,
+) -> list[WaitRecord]:
+    """Return waits in the order in which they began.
+
+    Args:
+        connection: Where to read.
+        execution_id: Only those of this execution.
+        phase: Only those in this phase.
+        limit: How many at most, from 1.
+
+    Raises:
+        InvalidOption: The phase is unknown, or the limit below 1.
+    """
+    table = wait_rows
+    query = select(table).order_by(table.c.id).limit(_limit(limit))
+    if execution_id is not None:
+        query = query.where(table.c.execution_id == execution_id)
+    if phase is not None:
+        query = query.where(table.c.phase == _word(WaitPhase, "phase", phase))
+    return [_wait(row) for row in connection.execute(query)]
+
+
+def result(connection: Connection, execution_id: str) -> ExecutionResult | None:
+    """Return what an execution came to, or None while it has not ended or when there is none of that id."""
+    table = workflow_executions
+    row = connection.execute(select(table).where(table.c.id == execution_id)).one_or_none()
+    if row is None or not ExecutionStatus(row.status).is_final:
+        return None
+    return ExecutionResult(
+        id=row.id,
+        status=ExecutionStatus(row.status),
+        context=json.loads(row.context if row.final_context is None else row.final_context),
+        error=_error(row.error),
+        tasks={task.task_id: task for task in tasks(connection, execution_id)},
+    )
+
+
+def _execution(row: Row[Any]) -> ExecutionRecord:
+    return ExecutionRecord(
+        id=row.id,
+        workflow=row.workflow,
+        workflow_version=row.workflow_version,
+        status=ExecutionStatus(row.status),
+        created_at=_moment(row.created_at),
+        started_at=_moment_or_none(row.started_at),
+        finished_at=_moment_or_none(row.finished_at),
+        context=json.loads(row.context),
+        error=_error(row.error),
+    )
+
+
+def _task(row: Row[Any]) -> TaskRecord:
+    return TaskRecord(
+        id=row.id,
+        execution_id=row.execution_id,
+        task_id=row.task_id,
+        status=TaskStatus(row.status),
+        sub_status=None if row.sub_status is None else SubStatus(row.sub_status),
+        attempt=row.attempt,
+        started_at=_moment_or_none(row.started_at),
+        finished_at=_moment_or_none(row.finished_at),
+        error=_error(row.error),
+    )
+
+
+def _event(row: Row[Any]) -> EventRecord:
+    return EventRecord(
+        id=row.id,
+        execution_id=row.execution_id,
+        task_execution_id=row.task_execution_id,
+        task_id=row.task_id,
+        type=EventType(row.type),
+        at=_moment(row.at),
+        attempt=row.attempt,
+        slot=row.slot,
+        detail=None if row.detail is None else json.loads(row.detail),
+    )
+
+
+def _wait(row: Row[Any]) -> WaitRecord:
+    return WaitRecord(
+        id=row.id,
+        execution_id=row.execution_id,
+        task_execution_id=row.task_execution_id,
+        task_id=row.task_id,
+        phase=WaitPhase(row.phase),
+        started_at=_moment(row.started_at),
+        deadline=_moment_or_none(row.deadline),
+        poll_interval_ms=row.poll_interval_ms,
+        polls=row.polls,
+        next_poll_at=_moment_or_none(row.next_poll_at),
+        errors=row.errors,
+        last_error=row.last_error,
+        outcome=row.outcome,
+        ended_at=_moment_or_none(row.ended_at),
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _moment_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else _moment(seconds)
+
+
+def _error(text: str | None) -> ErrorRecord | None:
+    return None if text is None else ErrorRecord.from_json(text)
+
+
+def _limit(limit: int) -> int:
+    if limit < 1:
+        raise InvalidOption(f"limit is {limit!r}; expected a whole number from 1.")
+    return limit
+
+
+def _word(kind: type[Word], name: str, found: str) -> str:
+    try:
+        return kind(found).value
+    except ValueError:
+        expected = join_names([word.value for word in kind])
+        raise InvalidOption(f"{name} is {found!r}; expected one of {expected}.") from None

@@ -1,0 +1,295 @@
+"""What the store tells: frozen records of executions, tasks, events and waits, and the words their columns use.
+
+Every moment is an aware `datetime` in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Self
+
+from cloacina.errors import ExecutionCancelled, ExecutionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class ExecutionStatus(StrEnum):
+    """Where an execution stands."""
+
+    PENDING = "Pending"
+    """Stored; none of its tasks has started."""
+    RUNNING = "Running"
+    """At least one of its tasks has started."""
+    COMPLETED = "Completed"
+    """Every task ended without an error."""
+    FAILED = "Failed"
+    """A task failed in its last attempt, or the results of tasks conflict."""
+    CANCELLED = "Cancelled"
+    """It was cancelled before it ended."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether an execution of this status has ended."""
+        return self in _FINAL_EXECUTION
+
+
+class TaskStatus(StrEnum):
+    """Where a task execution stands."""
+
+    PENDING = "Pending"
+    """A task that it depends on has not completed, or its next attempt is not due yet."""
+    READY = "Ready"
+    """It queues for a slot."""
+    RUNNING = "Running"
+    """Its body has started; `SubStatus` says whether it holds a slot."""
+    COMPLETED = "Completed"
+    """Its body ended without an error."""
+    FAILED = "Failed"
+    """Its last attempt failed."""
+    SKIPPED = "Skipped"
+    """It never started, because a task that it depends on did not complete."""
+    CANCELLED = "Cancelled"
+    """Its execution was cancelled before it ended."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a task execution of this status has ended."""
+        return self in _FINAL_TASK
+
+
+_FINAL_EXECUTION = frozenset({ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED})
+_FINAL_TASK = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.SKIPPED, TaskStatus.CANCELLED})
+
+
+class SubStatus(StrEnum):
+    """What a running task execution does with its slot."""
+
+    ACTIVE = "Active"
+    """It holds a slot."""
+    DEFERRED = "Deferred"
+    """It holds no slot: it waits for a condition, or for a slot to go on with."""
+
+
+class WaitPhase(StrEnum):
+    """How far a wait has come."""
+
+    WAITING = "waiting"
+    """Its condition is not met; the task holds no slot."""
+    RESUMING = "resuming"
+    """Its condition is met; the task queues for a slot."""
+    ENDED = "ended"
+    """The task went on, or was cancelled."""
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    EXECUTION_CREATED = "execution_created"
+    """The execution and its tasks were stored."""
+    EXECUTION_STARTED = "execution_started"
+    """The first task of the execution started."""
+    EXECUTION_COMPLETED = "execution_completed"
+    """Every task ended without an error."""
+    EXECUTION_FAILED = "execution_failed"
+    """The execution ended with an error."""
+    EXECUTION_CANCELLED = "execution_cancelled"
+    """The execution was cancelled."""
+    TASK_READY = "task_ready"
+    """Everything that the task depends on has completed; it queues for a slot."""
+    TASK_STARTED = "task_started"
+    """An attempt took a slot and began."""
+    TASK_DEFERRED = "task_deferred"
+    """The task gave its slot back and waits for a condition."""
+    TASK_RESUMING = "task_resuming"
+    """The wait's condition was met; the task queues for a slot."""
+    TASK_RESUMED = "task_resumed"
+    """The task took a slot again and goes on."""
+    TASK_RETRYING = "task_retrying"
+    """An attempt failed and another one will follow."""
+    TASK_COMPLETED = "task_completed"
+    """The task ended without an error."""
+    TASK_FAILED = "task_failed"
+    """The last attempt failed."""
+    TASK_SKIPPED = "task_skipped"
+    """The task will never start, because a task that it depends on did not complete."""
+    TASK_CANCELLED = "task_cancelled"
+    """The task was cancelled."""
+    SLOT_KEPT = "slot_kept"
+    """The attempt timed out, and its thread goes on holding the slot until it ends."""
+    SLOT_FREED = "slot_freed"
+    """The thread of a timed-out attempt ended and gave its slot back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """The error that ended a task or an execution."""
+
+    task_id: str | None
+    """The task whose attempt failed; None when no single task did."""
+    attempt: int | None
+    """The number of the failed attempt, from 1; None when no single task failed."""
+    type: str
+    """The qualified name of the exception's class, such as `ValueError` or `httpx.ConnectError`."""
+    message: str
+    """The exception's text."""
+    traceback: str
+    """The formatted traceback, with the causes; empty when there is none."""
+    code: str | None
+    """The code of one of Cloacina's own errors, such as `CLO-1303`; None for any other exception."""
+
+    def to_json(self) -> str:
+        """Return the record as the JSON text that the store keeps."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the record that `to_json` made the text from."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRecord:
+    """One run of a workflow."""
+
+    id: str
+    """The execution's id, a UUIDv7: ids sort by the moment they were made."""
+    workflow: str
+    """The workflow's name."""
+    workflow_version: str
+    """The workflow's version when it was submitted."""
+    status: ExecutionStatus
+    """Where the execution stands."""
+    created_at: datetime
+    """When it was submitted."""
+    started_at: datetime | None
+    """When its first task started."""
+    finished_at: datetime | None
+    """When it ended."""
+    context: dict[str, Any]
+    """The initial context, as submitted."""
+    error: ErrorRecord | None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """One task in one execution."""
+
+    id: str
+    """The id of the task execution, a UUIDv7."""
+    execution_id: str
+    """The execution it belongs to."""
+    task_id: str
+    """The task's id in its workflow."""
+    status: TaskStatus
+    """Where the task execution stands."""
+    sub_status: SubStatus | None
+    """What a running one does with its slot; None for every other status."""
+    attempt: int
+    """The number of the current or last attempt; 0 before the first."""
+    started_at: datetime | None
+    """When the current or last attempt started."""
+    finished_at: datetime | None
+    """When it ended."""
+    error: ErrorRecord | None
+    """Why the last attempt failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One thing that happened. Events are only ever added."""
+
+    id: int
+    """The event's number; it grows in the order in which events were stored."""
+    execution_id: str
+    """The execution in which it happened."""
+    task_execution_id: str | None
+    """The task execution to which it happened; None for an event of the execution itself."""
+    task_id: str | None
+    """That task's id in its workflow."""
+    type: EventType
+    """What happened."""
+    at: datetime
+    """When it happened."""
+    attempt: int | None
+    """The number of the attempt, from 1."""
+    slot: int | None
+    """The number of the slot that was taken, given back or kept."""
+    detail: dict[str, Any] | None
+    """What else is known, such as the delay before a retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRecord:
+    """One wait of a task: the stretch in which it holds no slot."""
+
+    id: str
+    """The wait's id, a UUIDv7."""
+    execution_id: str
+    """The execution it belongs to."""
+    task_execution_id: str
+    """The task execution that waits."""
+    task_id: str
+    """That task's id in its workflow."""
+    phase: WaitPhase
+    """How far the wait has come."""
+    started_at: datetime
+    """When it began."""
+    deadline: datetime | None
+    """When it times out; None when it may take for ever."""
+    poll_interval_ms: int | None
+    """Milliseconds between two calls of the condition; None when nothing is polled."""
+    polls: int
+    """How often the condition has been called. Stored every few seconds."""
+    next_poll_at: datetime | None
+    """When the condition is called next. Stored every few seconds."""
+    errors: int
+    """How often the condition has raised in a row."""
+    last_error: str | None
+    """The text of the exception that the condition raised last."""
+    outcome: str | None
+    """How the wait ended; None while it has not."""
+    ended_at: datetime | None
+    """When it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionResult:
+    """What an execution came to."""
+
+    id: str
+    """The execution's id."""
+    status: ExecutionStatus
+    """Completed, Failed or Cancelled."""
+    context: dict[str, Any]
+    """The initial context with the changes of all completed tasks."""
+    error: ErrorRecord | None
+    """Why the execution failed; names the task, the attempt and the exception."""
+    tasks: Mapping[str, TaskRecord]
+    """Every task by its id, in topological order."""
+
+    def raise_for_status(self) -> Self:
+        """Return this result when the execution completed, and raise otherwise.
+
+        Raises:
+            ExecutionFailed: The execution failed; the error's `result` is this result.
+            ExecutionCancelled: The execution was cancelled; the error's `result` is this result.
+        """
+        if self.status is ExecutionStatus.FAILED:
+            raise ExecutionFailed(f"Execution {self.id} failed: {_describe(self.error)}", self)
+        if self.status is ExecutionStatus.CANCELLED:
+            raise ExecutionCancelled(f"Execution {self.id} was cancelled before it ended; submit it again.", self)
+        return self
+
+
+def _describe(error: ErrorRecord | None) -> str:
+    if error is None:
+        return "no error was recorded; its events tell what happened."
+    raised = f"{error.type}: {error.message}" if error.message else error.type
+    if error.task_id is None:
+        return raised
+    return f"task {error.task_id!r} raised in attempt {error.attempt}: {raised}"

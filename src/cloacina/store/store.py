@@ -1,0 +1,104 @@
+"""The store: one database, its writer, and reads that see what was written before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+import anyio.to_thread
+
+from cloacina.errors import StoreUnavailable, StoreWriteFailed
+from cloacina.store.database import Database
+from cloacina.store.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from cloacina.store.changes import Change
+    from cloacina.store.connect import Durability
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CONCURRENT_READS = 8
+
+
+class Store:
+    """Everything the engine keeps.
+
+    Attributes:
+        database: The open database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._writer: Writer | None = None
+        self._reads = 0
+        # Its own: reads stay possible while user code holds all threads of the library's default limiter.
+        self._limiter = anyio.CapacityLimiter(_CONCURRENT_READS)
+
+    @classmethod
+    def open(cls, url: str | Path, durability: Durability = "normal") -> Store:
+        """Open a database; see `Database.open`. Blocks, and starts no thread."""
+        return cls(Database.open(url, durability))
+
+    @property
+    def in_flight(self) -> int:
+        """How many units of changes and reads have not been handed back to the event loop yet."""
+        return self._reads + (0 if self._writer is None else self._writer.in_flight)
+
+    def start(
+        self, post: Callable[[Callable[[], None]], object], on_failure: Callable[[StoreWriteFailed], None]
+    ) -> None:
+        """Start the writer's thread; see `Writer` for the two functions.
+
+        Raises:
+            StoreUnavailable: The file was removed or cannot be opened any more.
+        """
+        self._writer = Writer(self.database, post, on_failure)
+
+    def write(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None:
+        """Queue changes that are to be committed together; see `Writer.write`. Callable from any thread.
+
+        Raises:
+            StoreWriteFailed: The store is not started, or closed.
+        """
+        if self._writer is None:
+            raise StoreWriteFailed("The store is not started, so nothing can be written to it; call start() first.")
+        self._writer.write(changes, on_commit)
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query of `cloacina.store.queries`, or one like them, that sees all that was queued before.
+
+        Raises:
+            InvalidOption: An argument of the query has a value that it does not allow.
+            StoreUnavailable: The store is not started or closed, or the database cannot be read.
+            StoreWriteFailed: What was queued before could not be written.
+        """
+        writer = self._writer
+        if writer is None:
+            raise StoreUnavailable("The store is not started, so it cannot be read; call start() first.")
+
+        def read() -> T:
+            if self.database.is_in_memory:
+                return writer.run(lambda connection: query(connection, *args, **kwargs)).result()
+            writer.run(_nothing).result()
+            return self.database.read(query, *args, **kwargs)
+
+        self._reads += 1
+        try:
+            return await anyio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._limiter)
+        finally:
+            self._reads -= 1
+
+    def close(self) -> None:
+        """Write what is queued, end the writer's thread and close the database. Blocks."""
+        if self._writer is not None:
+            self._writer.close()
+        self.database.close()
+
+
+def _nothing(connection: Connection) -> None:
+    """Do nothing, in its turn: whoever waits for it knows that all before it is written."""

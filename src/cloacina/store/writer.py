@@ -1,0 +1,237 @@
+"""The writer: one thread that commits what is queued, and hands it back to the event loop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from cloacina.errors import StoreUnavailable, StoreWriteFailed
+from cloacina.store.group_commit import GroupCommit
+from cloacina.store.statements import compile_statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from cloacina.store.changes import Change
+    from cloacina.store.database import Database
+
+logger = logging.getLogger("cloacina.store")
+
+T = TypeVar("T")
+
+_UNITS_PER_TRANSACTION = 2_000
+
+Unit: TypeAlias = "tuple[Sequence[Change], Callable[[], None] | None]"
+"""Changes that are committed together, and what to call after that."""
+
+
+class _Job(Generic[T]):
+    """A function to run on the writer's connection, in its turn."""
+
+    __slots__ = ("_function", "future")
+
+    def __init__(self, function: Callable[[Connection], T]) -> None:
+        self._function = function
+        self.future: Future[T] = Future()
+
+    def run(self, connection: Connection, failure: Exception | None) -> None:
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            if failure is not None:
+                raise failure
+            try:
+                result = self._function(connection)
+            finally:
+                connection.rollback()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the future
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+class Writer:
+    """Commits units of changes in the order in which they come, many in one transaction when many are waiting.
+
+    Args:
+        database: Where to write.
+        post: Hands a function over to the event loop's thread. Called in the writer's thread, once for all that one
+            transaction holds. The loop is expected to survive an exception of the function, and to report it.
+        on_failure: Called in the loop's thread with each `StoreWriteFailed`.
+        retry_for: How long a transaction is tried again while the database is locked or has no room, in seconds.
+
+    Raises:
+        StoreUnavailable: The database cannot be opened any more.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        post: Callable[[Callable[[], None]], object],
+        on_failure: Callable[[StoreWriteFailed], None],
+        *,
+        retry_for: float = 30.0,
+    ) -> None:
+        self._database = database
+        self._post = post
+        self._on_failure = on_failure
+        self._queue: SimpleQueue[Unit | _Job[Any] | None] = SimpleQueue()
+        # Reentrant: a finalizer that runs while a unit is queued may queue another one in the same thread.
+        self._lock = threading.RLock()
+        self._in_flight = 0
+        self._is_closed = False
+        self._failure: StoreWriteFailed | None = None
+        self._connection = database.connect()
+        self._group_commit = GroupCommit(
+            self._connection.connection.driver_connection, compile_statements(database.engine.dialect), retry_for
+        )
+        self._thread = threading.Thread(target=self._serve, name="cloacina-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def in_flight(self) -> int:
+        """How many units have not been handed back to the event loop yet."""
+        return self._in_flight
+
+    def write(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None:
+        """Queue changes that are to be committed together; return at once. Callable from any thread.
+
+        Args:
+            changes: The changes; when there are none, this is a barrier behind all that was queued before.
+            on_commit: Called in the loop's thread when the changes are committed; never when they are not.
+
+        Raises:
+            StoreWriteFailed: The writer is closed.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise StoreWriteFailed("The store is closed, so nothing can be written to it any more.")
+            self._in_flight += 1
+            self._queue.put((changes, on_commit))
+
+    def run(self, function: Callable[[Connection], T]) -> Future[T]:
+        """Run a function in the writer's thread, on its connection, behind all that was queued before.
+
+        What the function writes is rolled back.
+
+        Raises:
+            StoreUnavailable: The writer is closed.
+        """
+        job = _Job(function)
+        with self._lock:
+            if self._is_closed:
+                raise StoreUnavailable("The store is closed, so it cannot be read any more.")
+            self._queue.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Write what is queued, move it from the write-ahead log into the database, and end the thread. Blocks."""
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        is_serving = True
+        while is_serving:
+            try:
+                is_serving = self._serve_once()
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the units behind it must hear of it
+                self._post_back(partial(self._on_failure, self._fail(error)), 0)
+        try:
+            self._database.checkpoint(self._connection)
+        except Exception as error:  # noqa: BLE001 - the log holds everything, and is read when the file is opened next
+            logger.warning("The write-ahead log of %s could not be emptied: %s", self._database.address, error)
+        finally:
+            self._connection.close()
+
+    def _serve_once(self) -> bool:
+        units: list[Unit] = []
+        item = self._queue.get()
+        try:
+            while isinstance(item, tuple):
+                units.append(item)
+                if len(units) == _UNITS_PER_TRANSACTION:
+                    break
+                item = self._queue.get_nowait()
+        except Empty:
+            pass
+        if units:
+            self._settle(units)
+        if isinstance(item, _Job):
+            item.run(self._connection, self._failure)
+        return item is not None
+
+    def _settle(self, units: list[Unit]) -> None:
+        refused: Mapping[int, Exception] = {}
+        failures: list[StoreWriteFailed] = []
+        callbacks: list[Callable[[], None]] = []
+        try:
+            if self._failure is not None:
+                raise self._failure
+            self._database.check_in_place()
+            refused = self._group_commit.commit([changes for changes, _ in units])
+        except Exception as error:  # noqa: BLE001 - handed to the loop
+            failures.append(self._fail(error))
+        else:
+            failures.extend(_refusal(units[index][0], error) for index, error in refused.items())
+            callbacks.extend(
+                on_commit
+                for index, (_, on_commit) in enumerate(units)
+                if on_commit is not None and index not in refused
+            )
+        self._post_back(partial(self._hand_back, len(units), callbacks, failures), len(units))
+
+    def _fail(self, error: BaseException) -> StoreWriteFailed:
+        """Give up writing for good: what follows a lost change would not fit to what is stored."""
+        if self._failure is None:
+            self._failure = StoreWriteFailed(
+                f"Nothing can be written to {self._database.address} any more: {error}. "
+                "What was committed is kept; mend the storage and start the runner again."
+            )
+            self._failure.__cause__ = error
+            logger.error("%s", self._failure, exc_info=error)
+        return self._failure
+
+    def _post_back(self, callback: Callable[[], None], units: int) -> None:
+        try:
+            self._post(callback)
+        except Exception:
+            # The loop has ended. The units are committed, and nobody is left to be told.
+            logger.exception("%d units were settled after the event loop had ended", units)
+            self._leave(units)
+
+    def _hand_back(
+        self, units: int, callbacks: Sequence[Callable[[], None]], failures: Sequence[StoreWriteFailed]
+    ) -> None:
+        errors: list[Exception] = []
+        for callback in (*callbacks, *(partial(self._on_failure, failure) for failure in failures)):
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001 - the others come first, then all errors are raised
+                errors.append(error)
+        self._leave(units)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup("callbacks of committed changes raised", errors)
+
+    def _leave(self, units: int) -> None:
+        with self._lock:
+            self._in_flight -= units
+
+
+def _refusal(changes: Sequence[Change], error: Exception) -> StoreWriteFailed:
+    failure = StoreWriteFailed(
+        f"The database refused a unit of {len(changes)} changes, of which none is stored: {error}. "
+        "The other units are not affected."
+    )
+    failure.__cause__ = error
+    return failure
