@@ -78,9 +78,7 @@ def _chosen_suites(python: str | None) -> list[str]:
     words = sys.argv[2 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[2:]
     chosen = [word for word in words if not word.startswith("-") and word != python]
     if unknown := [word for word in chosen if word not in SUITES]:
-        sys.exit(
-            f"There is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}. Put `--` before pytest's own."
-        )
+        refuse(f"There is no suite {', '.join(unknown)}; there are {', '.join(SUITES)}. Put `--` before pytest's own.")
     return chosen
 
 
