@@ -1,0 +1,95 @@
+"""How a runner is set up: by arguments, then by `CLOACINA_*` environment variables, then by defaults."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from cloacina.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Durability: TypeAlias = Literal["normal", "full"]
+
+DEFAULT_DATABASE = "sqlite:///cloacina.db"
+DEFAULT_MAX_CONCURRENT_TASKS = 4
+DEFAULT_MAX_BLOCKING_WAITS = 1_000
+DEFAULT_DURABILITY: Durability = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings of a runner.
+
+    Attributes:
+        database: The address of the database (`CLOACINA_DATABASE`).
+        max_concurrent_tasks: The number of slots (`CLOACINA_MAX_CONCURRENT_TASKS`).
+        max_blocking_waits: How many `def` tasks may be in a wait at once, each with its thread
+            (`CLOACINA_MAX_BLOCKING_WAITS`).
+        durability: `normal` survives the death of the process, `full` a power failure too (`CLOACINA_DURABILITY`).
+    """
+
+    database: str | Path
+    max_concurrent_tasks: int
+    max_blocking_waits: int
+    durability: Durability
+
+    @classmethod
+    def read(
+        cls,
+        database: str | Path | None = None,
+        max_concurrent_tasks: int | None = None,
+        max_blocking_waits: int | None = None,
+        durability: Durability | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> Configuration:
+        """Return the settings in force: each argument that is not None, or its variable, or its default.
+
+        Raises:
+            InvalidOption: A value is of the wrong kind or out of its range; the message names its origin.
+        """
+        return cls(
+            _database(database, environment),
+            _count("max_concurrent_tasks", max_concurrent_tasks, DEFAULT_MAX_CONCURRENT_TASKS, environment),
+            _count("max_blocking_waits", max_blocking_waits, DEFAULT_MAX_BLOCKING_WAITS, environment),
+            _durability(durability, environment),
+        )
+
+
+def _database(value: str | Path | None, environment: Mapping[str, str]) -> str | Path:
+    if value is None:
+        return environment.get("CLOACINA_DATABASE") or DEFAULT_DATABASE
+    if not isinstance(value, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+        message = f"database is an address such as 'sqlite:///reports.db', or a pathlib.Path; got {value!r}"
+        raise InvalidOption(message)
+    return value
+
+
+def _count(name: str, value: int | None, default: int, environment: Mapping[str, str]) -> int:
+    origin, found = name, value
+    if found is None:
+        origin = f"CLOACINA_{name.upper()}"
+        text = environment.get(origin)
+        if not text:
+            return default
+        if not text.strip().isdecimal():
+            message = f"{origin} is a whole number of at least 1; got {text!r}"
+            raise InvalidOption(message)
+        found = int(text)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"{origin} is a whole number of at least 1; got {found!r}"
+        raise InvalidOption(message)
+    return found
+
+
+def _durability(value: str | None, environment: Mapping[str, str]) -> Durability:
+    origin, found = "durability", value
+    if found is None:
+        origin, found = "CLOACINA_DURABILITY", environment.get("CLOACINA_DURABILITY") or DEFAULT_DURABILITY
+    if found not in {"normal", "full"}:
+        message = f"{origin} is 'normal' or 'full'; got {found!r}"
+        raise InvalidOption(message)
+    return cast("Durability", found)

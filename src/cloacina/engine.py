@@ -1,0 +1,213 @@
+"""What is behind both runners: it puts the parts together, opens them on an event loop, and closes them in order."""
+
+from __future__ import annotations
+
+import contextvars
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from cloacina.configuration import Configuration
+from cloacina.errors import RunnerClosed, UnknownExecution
+from cloacina.execution.clock import SystemClock
+from cloacina.execution.event_loop import EventLoop
+from cloacina.execution.resources import Resources
+from cloacina.execution.slots import SlotPool
+from cloacina.execution.threads import BodyThreads
+from cloacina.execution.waiting.conditions import ConditionThreads
+from cloacina.execution.waiting.timers import Timers
+from cloacina.scheduling.scheduler import Scheduler
+from cloacina.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from cloacina.configuration import Durability
+    from cloacina.execution.clock import Clock
+    from cloacina.execution.event_loop import OneShot
+    from cloacina.scheduling.execution_run import ExecutionRun
+    from cloacina.store.records import ExecutionResult, WaitRecord
+    from cloacina.workflow import Workflow
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _State(Enum):
+    NEW = "has not been entered yet"
+    OPEN = "is open"
+    CLOSED = "has been left"
+
+
+class Engine:
+    """The parts of a runner, and their life from opening to closing. Arguments as for `AsyncRunner`."""
+
+    def __init__(
+        self,
+        database: str | Path | None,
+        max_concurrent_tasks: int | None,
+        max_blocking_waits: int | None,
+        durability: Durability | None,
+        clock: Clock | None,
+    ) -> None:
+        self._configuration = Configuration.read(database, max_concurrent_tasks, max_blocking_waits, durability)
+        self._clock = clock or SystemClock()
+        self._state = _State.NEW
+
+    # ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Open the database, and start the writer and the timers on this event loop.
+
+        Raises:
+            RunnerClosed: It has been opened before.
+            StoreError: The database cannot be opened.
+        """
+        self.refuse_if_used()
+        configuration, clock = self._configuration, self._clock
+        self._store = await anyio.to_thread.run_sync(Store.open, configuration.database, configuration.durability)
+        loop = EventLoop.current()
+        self._resources = resources = Resources(
+            loop=loop,
+            clock=clock,
+            slots=SlotPool(configuration.max_concurrent_tasks, loop=loop),
+            timers=Timers(clock, loop),
+            conditions=ConditionThreads(loop),
+            threads=BodyThreads(loop),
+            blocking_waits=anyio.CapacityLimiter(configuration.max_blocking_waits),
+            write=self._store.write,
+        )
+        self._scheduler = Scheduler(resources)
+        loop.on_error = self._scheduler.break_down
+        self._store.start(loop.post, self._scheduler.break_down)
+        clock.watch(self._is_idle)
+        self._timers_ended: OneShot[None] = loop.one_shot()
+        loop.spawn(self._run_timers, contextvars.copy_context())
+        self._state = _State.OPEN
+
+    async def close(self, cancel: bool) -> None:  # noqa: FBT001 - called through a portal, which passes no keywords
+        """Wait for what was submitted, or cancel it; then stop everything.
+
+        Cancelled while it waits, it cancels what was submitted and ends in order.
+
+        Raises:
+            StoreWriteFailed: Something could not be stored.
+        """
+        if self._state is not _State.OPEN:
+            return
+        try:
+            if not cancel:
+                await self._scheduler.wait_for_all()
+        finally:
+            with anyio.CancelScope(shield=True):
+                if self._state is _State.OPEN:
+                    await self._stop()
+        if not cancel:
+            self._scheduler.raise_failure()
+
+    async def _stop(self) -> None:
+        self._state = _State.CLOSED
+        resources = self._resources
+        await self._scheduler.cancel_all()
+        resources.timers.close()
+        await self._timers_ended
+        resources.conditions.close()
+        resources.threads.close()
+        await anyio.to_thread.run_sync(self._store.close)
+
+    async def _run_timers(self) -> None:
+        try:
+            await self._resources.timers.run()
+        except Exception as error:  # noqa: BLE001 - without timers nothing can go on
+            self._scheduler.break_down(error)
+        finally:
+            self._timers_ended.set_result(None)
+
+    def _is_idle(self) -> bool:
+        resources = self._resources
+        return (
+            resources.slots.available == resources.slots.capacity
+            and not resources.slots.queued
+            and not resources.conditions.outstanding
+            and not self._store.in_flight
+        )
+
+    def refuse_if_used(self) -> None:
+        """Raise if it has been opened before."""
+        if self._state is not _State.NEW:
+            message = f"a runner can be entered once, and this one {self._state.value}; make another one"
+            raise RunnerClosed(message)
+
+    def closed(self) -> RunnerClosed:
+        """Return the error for the use of a runner that is not open."""
+        state = "has been left" if self._state is _State.OPEN else self._state.value
+        message = f"this runner {state}; use it inside of its `with` block"
+        return RunnerClosed(message)
+
+    # ── Executions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
+        """Store and start executions."""
+        self._refuse_unless_open()
+        return await self._scheduler.submit(workflow, contexts) if contexts else []
+
+    def find(self, execution_id: str) -> ExecutionRun | None:
+        """Return an execution that has not ended."""
+        self._refuse_unless_open()
+        return self._scheduler.get(execution_id)
+
+    async def wait(self, run: ExecutionRun, limit: float | None) -> ExecutionResult:
+        """Wait for the end of an execution, for at most `limit` seconds."""
+        with anyio.move_on_after(limit):
+            await self._scheduler.wait(run)
+        if not run.is_over:
+            message = f"execution {run.id} has not ended within {limit:g} s; it goes on"
+            raise TimeoutError(message)
+        return run.result()
+
+    def cancel(self, run: ExecutionRun) -> bool:
+        """Cancel an execution; return False when it had ended already."""
+        if run.is_over:
+            return False
+        self._refuse_unless_open()
+        run.cancel()
+        return True
+
+    async def read(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a query that sees everything that was queued before."""
+        self._refuse_unless_open()
+        return await self._store.read(query, *args, **kwargs)
+
+    def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
+        """Return waits with what their counts are now; the store has them every few seconds."""
+        return [self._live(record) for record in waits]
+
+    def _live(self, record: WaitRecord) -> WaitRecord:
+        wait = self._resources.waits.get(record.id)
+        if wait is None:
+            return record
+        changed: dict[str, Any] = {
+            "polls": wait.polls,
+            "errors": wait.errors,
+            "next_poll_at": None if wait.next_poll_at is None else datetime.fromtimestamp(wait.next_poll_at, UTC),
+        }
+        return replace(record, **changed)
+
+    @staticmethod
+    def unknown(execution_id: str) -> UnknownExecution:
+        """Return the error for an execution that this runner cannot wait for or cancel."""
+        message = f"execution {execution_id!r} is not in the store, or it has not ended and is another runner's"
+        return UnknownExecution(message)
+
+    def _refuse_unless_open(self) -> None:
+        if self._state is not _State.OPEN:
+            raise self.closed()

@@ -1,0 +1,350 @@
+"""One attempt of a task: from the slot that it is granted to the outcome that it has."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+
+from cloacina.context import Context
+from cloacina.errors import TaskCancelled, TaskTimeout
+from cloacina.execution.blocking_handle import EngineBlockingTaskHandle
+from cloacina.execution.handle import EngineTaskHandle
+from cloacina.execution.ids import new_id
+from cloacina.execution.slots import SlotToken
+from cloacina.handle import call_with_task_handle, with_task_handle
+from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cloacina.execution.resources import Resources
+    from cloacina.execution.task_execution import TaskExecution
+    from cloacina.execution.waiting.timers import Timer
+    from cloacina.execution.waiting.wait import Wait
+    from cloacina.store.changes import Change
+
+_NO_LIMIT = nullcontext()
+
+logger = logging.getLogger("cloacina.execution")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    Attributes:
+        status: Completed, Failed or Cancelled.
+        changes: What a completed one changed in its context; None marks a deletion.
+        error: What a failed one raised.
+    """
+
+    status: TaskStatus
+    changes: Mapping[str, str | None] | None = None
+    error: BaseException | None = None
+
+
+class Stoppable(Protocol):
+    """What can be told to stop: the cancel scope of an async body, or the calls that a blocking one is parked in."""
+
+    def cancel(self) -> None:
+        """Stop as soon as possible."""
+        ...
+
+
+CANCELLED = Outcome(TaskStatus.CANCELLED)
+
+
+class Attempt:
+    """One attempt of a task.
+
+    Args:
+        resources: What it runs on.
+        task: The task execution; its `attempt` is this one's number.
+        base: The context it starts from: JSON text by key.
+        variables: The context variables of the one who submitted the execution; the body gets its own copy.
+        on_start: Called on the loop's thread when the attempt has a slot; returns changes to store with its start.
+        on_end: Called on the loop's thread, once, with the outcome and the number of the slot that was held last.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_budget",
+        "_budget_since",
+        "_context",
+        "_has_ended",
+        "_has_started",
+        "_is_cancelled",
+        "_is_timed_out",
+        "_on_end",
+        "_on_start",
+        "_scope",
+        "_timer",
+        "_variables",
+        "resources",
+        "task",
+        "token",
+    )
+
+    def __init__(
+        self,
+        resources: Resources,
+        task: TaskExecution,
+        base: Mapping[str, str],
+        variables: contextvars.Context,
+        on_start: Callable[[], list[Change]],
+        on_end: Callable[[Outcome, int | None], None],
+    ) -> None:
+        self.resources = resources
+        self.task = task
+        self.token = SlotToken(resources.slots)
+        self._context = Context.from_encoded(base)
+        self._variables = variables
+        self._on_start = on_start
+        self._on_end = on_end
+        self._scope: Stoppable | None = None
+        self._is_cancelled = False
+        self._is_timed_out = False
+        self._has_started = False
+        self._has_ended = False
+        self._budget = task.definition.timeout
+        self._budget_since = 0.0
+        self._timer: Timer | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the attempt was cancelled or has timed out."""
+        return self._is_cancelled or self._is_timed_out
+
+    # ── Start and end ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Queue for a slot, and run when it is granted."""
+        self.resources.slots.claim(self.token, self._granted)
+
+    def cancel(self) -> None:
+        """End the attempt.
+
+        One in the queue ends at once. An async body is cancelled where it awaits, and ends when it has cleaned up. A
+        blocking body is given up at once, learns of it at its next handle call, and keeps its slot until it returns.
+        """
+        if self._has_ended or self._is_cancelled:
+            return
+        self._is_cancelled = True
+        if not self._has_started:
+            self.resources.slots.withdraw(self.token)
+            self._end(CANCELLED, None)
+            return
+        if self._scope is not None:
+            self._scope.cancel()
+        if not self.task.definition.is_async:
+            self._give_up(CANCELLED)
+
+    def _granted(self) -> None:
+        resources, task = self.resources, self.task
+        self._has_started = True
+        now = resources.clock.time()
+        task.started_at = now
+        task.status = TaskStatus.RUNNING
+        task.sub_status = SubStatus.ACTIVE
+        changes = self._on_start()
+        changes.append(task.state())
+        changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot))
+        resources.write(changes)
+        self._start_clock()
+        variables = self._variables.copy()
+        if task.definition.is_async:
+            resources.loop.spawn(self._run, variables)
+        else:
+            BlockingBody(self, variables).start()
+
+    async def _run(self) -> None:
+        """Run the body of an async task, in a task of its own."""
+        definition = self.task.definition
+        error: BaseException | None = None
+        try:
+            with anyio.CancelScope() as scope:
+                self._scope = scope
+                if self._is_cancelled:
+                    scope.cancel()
+                body = definition.run(self._context)
+                if definition.requires_handle:
+                    await with_task_handle(EngineTaskHandle(self, _NO_LIMIT), body)
+                else:
+                    await body
+        except KeyboardInterrupt as interrupt:
+            self._body_ended(interrupt)
+            raise
+        except BaseException as raised:  # noqa: BLE001 - SystemExit and the like fail the task, not the runner
+            error = raised
+        self._body_ended(error)
+
+    def _body_ended(self, error: BaseException | None) -> None:
+        self._scope = None
+        outcome = self._judge(error)
+        del error
+        self._stop_clock()
+        # The slot goes to the next in the queue now, not after the commit.
+        slot = self.token.slot
+        self.token.release()
+        if not self._has_ended:
+            self._end(outcome, slot)
+        elif slot is not None:
+            self._write_event(EventType.SLOT_FREED, slot)
+
+    def _judge(self, error: BaseException | None) -> Outcome:
+        if self._is_cancelled or self._is_timed_out or error is not None:
+            self._context.discard()
+        if self._is_cancelled:
+            return CANCELLED
+        if self._is_timed_out:
+            return Outcome(TaskStatus.FAILED, error=self._timeout_error())
+        if error is not None:
+            return Outcome(TaskStatus.FAILED, error=error)
+        try:
+            return Outcome(TaskStatus.COMPLETED, changes=self._context.seal())
+        except Exception as refused:  # noqa: BLE001 - what the task put into a container may not be JSON
+            return Outcome(TaskStatus.FAILED, error=refused)
+
+    def _end(self, outcome: Outcome, slot: int | None) -> None:
+        self._has_ended = True
+        self._on_end(outcome, slot)
+
+    def _give_up(self, outcome: Outcome) -> None:
+        """Report the outcome of a body that goes on in its thread, with its slot."""
+        self._context.discard()
+        if (slot := self.token.slot) is not None:
+            self._write_event(EventType.SLOT_KEPT, slot)
+            logger.warning(
+                "task %r goes on in its thread and keeps slot %d",
+                self.task.definition.id,
+                slot,
+                extra={"execution_id": self.task.execution_id, "task_id": self.task.definition.id},
+            )
+        self._end(outcome, slot)
+
+    # ── The time it may hold a slot ──────────────────────────────────────────────────────────────────────────────────
+
+    def _start_clock(self) -> None:
+        if self._budget is not None:
+            self._budget_since = self.resources.clock.monotonic()
+            self._timer = self.resources.timers.call_after(self._budget, self._time_is_up)
+
+    def _stop_clock(self) -> None:
+        if self._timer is not None and self._budget is not None:
+            self.resources.timers.disarm(self._timer)
+            self._timer = None
+            self._budget = max(0.0, self._budget - (self.resources.clock.monotonic() - self._budget_since))
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        self._is_timed_out = True
+        if self._scope is not None:
+            self._scope.cancel()
+        if not self.task.definition.is_async:
+            error = self._timeout_error()
+            if not self.task.definition.retry.should_retry(error, self.task.attempt):
+                self._give_up(Outcome(TaskStatus.FAILED, error=error))
+
+    def _timeout_error(self) -> TaskTimeout:
+        limit = self.task.definition.timeout
+        message = f"task {self.task.definition.id!r} held its slot for longer than its timeout of {limit:g} s"
+        return TaskTimeout(message)
+
+    # ── What the database and the queries see of a wait ──────────────────────────────────────────────────────────────
+
+    def show_deferred(self, wait: Wait | None) -> None:
+        """Store that the task gives its slot back; without a wait, it only lets others go first."""
+        self._stop_clock()
+        now = self.resources.clock.time()
+        self.task.sub_status = SubStatus.DEFERRED
+        changes = [self.task.state()]
+        if wait is not None:
+            wait.id = new_id()
+            wait.phase = WaitPhase.WAITING
+            self.resources.waits[wait.id] = wait
+            self.resources.poll_flush.schedule()
+            changes.append(wait.creation(now))
+            detail = f'{{"wait":"{wait.id}"}}'
+            changes.append(self.task.event(EventType.TASK_DEFERRED, now, self.token.slot, detail))
+        else:
+            changes.append(self.task.event(EventType.TASK_DEFERRED, now, self.token.slot))
+            changes.append(self.task.event(EventType.TASK_RESUMING, now))
+        self.resources.write(changes)
+
+    def show_resuming(self, wait: Wait) -> None:
+        """Store that the wait is over and the task queues for a slot."""
+        now = self.resources.clock.time()
+        wait.phase = WaitPhase.RESUMING
+        detail = json.dumps({"wait": wait.id, "outcome": wait.outcome})
+        self.resources.write((wait.state(), self.task.event(EventType.TASK_RESUMING, now, detail=detail)))
+
+    def show_active(self, wait: Wait | None) -> None:
+        """Store that the task holds a slot again."""
+        now = self.resources.clock.time()
+        self.task.sub_status = SubStatus.ACTIVE
+        changes = [self.task.state(), self.task.event(EventType.TASK_RESUMED, now, self.token.slot)]
+        if wait is not None:
+            changes.append(self._ended(wait, now))
+        self.resources.write(changes)
+        self._start_clock()
+
+    def show_abandoned(self, wait: Wait) -> None:
+        """Store that the task was cancelled in the wait: it goes on without a slot, to clean up."""
+        self.resources.write((self._ended(wait, self.resources.clock.time()),))
+
+    def _ended(self, wait: Wait, at: float) -> Change:
+        del self.resources.waits[wait.id]
+        wait.phase = WaitPhase.ENDED
+        return wait.state(at)
+
+    def _write_event(self, kind: EventType, slot: int) -> None:
+        self.resources.write((self.task.event(kind, self.resources.clock.time(), slot),))
+
+
+class BlockingBody:
+    """The body of a `def` task, in a thread.
+
+    Args:
+        attempt: What it belongs to.
+        variables: The context variables it runs with.
+    """
+
+    __slots__ = ("_attempt", "_error", "_variables")
+
+    def __init__(self, attempt: Attempt, variables: contextvars.Context) -> None:
+        self._attempt = attempt
+        self._variables = variables
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
+        """Hand the body to a thread."""
+        self._attempt.resources.threads.run(self._call, self._ended)
+
+    def _call(self) -> None:
+        try:
+            self._variables.run(self._run)
+        except BaseException as raised:  # noqa: BLE001 - handed to the loop's thread, where it is judged
+            self._error = raised
+
+    def _run(self) -> None:
+        attempt = self._attempt
+        definition = attempt.task.definition
+        if attempt.is_stopped:
+            raise TaskCancelled
+        if definition.requires_handle:
+            handle = EngineTaskHandle(attempt, attempt.resources.blocking_waits)
+            blocking_handle = EngineBlockingTaskHandle(handle)
+            attempt._scope = blocking_handle.calls  # noqa: SLF001 - two halves of one thing
+            call_with_task_handle(blocking_handle, definition.run_blocking, attempt._context)  # noqa: SLF001 - as above
+        else:
+            definition.run_blocking(attempt._context)  # noqa: SLF001 - as above
+
+    def _ended(self) -> None:
+        error, self._error = self._error, None
+        self._attempt._body_ended(error)  # noqa: SLF001 - as above

@@ -1,0 +1,181 @@
+"""The handle of a `def` task: the same waits, called from the task's thread and not awaited."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from cloacina.errors import TaskCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from cloacina.execution.event_loop import EventLoop
+    from cloacina.execution.handle import EngineTaskHandle
+    from cloacina.execution.slots import SlotToken
+    from cloacina.handle import Condition
+
+T = TypeVar("T")
+
+
+class EngineBlockingTaskHandle:
+    """The `BlockingTaskHandle` that the engine gives to tasks; `cloacina.handle` documents its methods.
+
+    Each call runs the async handle's method in a task on the loop, and parks the thread until that has ended.
+    """
+
+    __slots__ = ("_calls", "_handle")
+
+    def __init__(self, handle: EngineTaskHandle) -> None:
+        self._handle = handle
+        self._calls = Calls(handle.engine_attempt.resources.loop)
+
+    def defer_until(self, condition: Condition, **options: Any) -> Any:
+        """Wait until the condition holds, without a slot: see `BlockingTaskHandle.defer_until`."""
+        return self._call(partial(self._handle.defer_until, condition, **options))
+
+    def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
+        """Wait until one of several conditions holds: see `BlockingTaskHandle.wait_any`."""
+        return self._call(partial(self._handle.wait_any, conditions, **options))
+
+    def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
+        """Wait until each of several conditions has held: see `BlockingTaskHandle.wait_all`."""
+        return self._call(partial(self._handle.wait_all, conditions, **options))
+
+    def yield_slot(self) -> None:
+        """Let those who queue go first: see `BlockingTaskHandle.yield_slot`."""
+        self._call(self._handle.yield_slot)
+
+    def task_execution_id(self) -> str:
+        """Return the id of this task execution."""
+        self._refuse_if_stopped()
+        return self._handle.task_execution_id()
+
+    def is_slot_held(self) -> bool:
+        """Return whether the task holds a slot now."""
+        self._refuse_if_stopped()
+        return self._handle.is_slot_held()
+
+    def into_slot_token(self) -> BlockingSlotToken:
+        """Consume the handle: see `BlockingTaskHandle.into_slot_token`."""
+        return BlockingSlotToken(self._call(self._into_slot_token), self._calls)
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self._handle.attempt
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether `into_slot_token` was called."""
+        return self._handle.is_consumed
+
+    @property
+    def calls(self) -> Calls:
+        """The calls that the task's thread is parked in; for the engine."""
+        return self._calls
+
+    async def _into_slot_token(self) -> SlotToken:
+        return self._handle.into_slot_token()
+
+    def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        self._refuse_if_stopped()
+        return self._calls.run(call)
+
+    def _refuse_if_stopped(self) -> None:
+        # Cancelled or timed out: the thread cannot be stopped, but it is told.
+        if self._handle.engine_attempt.is_stopped:
+            raise TaskCancelled
+
+
+class BlockingSlotToken:
+    """A `SlotToken` for the thread of a `def` task: the same methods, not awaited, safe from any thread."""
+
+    __slots__ = ("_calls", "_token")
+
+    def __init__(self, token: SlotToken, calls: Calls) -> None:
+        self._token = token
+        self._calls = calls
+
+    @property
+    def slot(self) -> int | None:
+        """The number of the slot held, from 0; None when none is."""
+        return self._token.slot
+
+    def is_held(self) -> bool:
+        """Return whether this token holds a slot."""
+        return self._token.is_held()
+
+    def release(self) -> bool:
+        """Give the slot back; return False when none was held."""
+        return self._calls.run(self._release)
+
+    def reclaim(self) -> None:
+        """Wait in the queue until this token holds a slot again; nothing when it does.
+
+        Raises:
+            TaskCancelled: The task was cancelled meanwhile; the token holds no slot.
+            ConcurrentWait: Another thread is reclaiming it.
+        """
+        self._calls.run(self._token.reclaim)
+
+    async def _release(self) -> bool:
+        return self._token.release()
+
+
+class Calls:
+    """The calls from threads that run on the loop now; cancelling them raises `TaskCancelled` in the threads."""
+
+    __slots__ = ("_is_cancelled", "_loop", "_scopes")
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._scopes: set[anyio.CancelScope] = set()
+        self._is_cancelled = False
+
+    def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Await a call in a task on the loop, with the context variables of this thread; park until it has ended.
+
+        Raises:
+            TaskCancelled: The calls were cancelled, or the loop has ended.
+        """
+        replies: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+        serve = partial(self._serve, call, replies)
+        if not self._loop.post(partial(self._loop.spawn, serve, contextvars.copy_context())):
+            raise TaskCancelled
+        del serve
+        value, error = replies.get()
+        if error is None:
+            return value  # type: ignore[no-any-return]
+        try:
+            raise error
+        finally:
+            del error  # a frame and its exception that refer to each other live until the garbage collector comes
+
+    def cancel(self) -> None:
+        """Cancel all calls, and those that come later."""
+        self._is_cancelled = True
+        for scope in self._scopes:
+            scope.cancel()
+
+    async def _serve(
+        self, call: Callable[[], Awaitable[Any]], replies: queue.SimpleQueue[tuple[Any, BaseException | None]]
+    ) -> None:
+        value: Any = None
+        error: BaseException | None = TaskCancelled()
+        try:
+            with anyio.CancelScope() as scope:
+                self._scopes.add(scope)
+                if self._is_cancelled:
+                    scope.cancel()
+                value = await call()
+                error = None
+        except BaseException as raised:  # noqa: BLE001 - raised in the thread that called
+            error = raised
+        finally:
+            self._scopes.discard(scope)
+        replies.put((value, error))

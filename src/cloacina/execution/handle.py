@@ -1,0 +1,191 @@
+"""The handle of an async task: how a task gives its slot back while it waits for the world."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import anyio.lowlevel
+
+from cloacina.errors import ConcurrentWait, HandleConsumed, InvalidOption, InvalidWait
+from cloacina.execution.slots import SlotToken
+from cloacina.execution.waiting.combined import all_of, any_of
+from cloacina.execution.waiting.wait import Wait
+from cloacina.handle import RAISE
+from cloacina.retry import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from cloacina.execution.attempt import Attempt
+    from cloacina.handle import Condition
+
+
+class EngineTaskHandle:
+    """The `TaskHandle` that the engine gives to tasks; `cloacina.handle` documents its methods.
+
+    Args:
+        attempt: What it controls.
+        places: Entered for the time of a wait: the limit on threads that are parked, for a blocking task.
+    """
+
+    __slots__ = ("_attempt", "_is_consumed", "_is_waiting", "_places")
+
+    def __init__(self, attempt: Attempt, places: AbstractAsyncContextManager[None]) -> None:
+        self._attempt = attempt
+        self._places = places
+        self._is_waiting = False
+        self._is_consumed = False
+
+    async def defer_until(
+        self,
+        condition: Condition,
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> Any:
+        """Wait until the condition holds, without a slot: see `TaskHandle.defer_until`."""
+        attempt, token = self._attempt, self._attempt.token
+        wait = self._begin(condition, poll_interval_ms, timeout, deadline, tolerate_errors)
+        try:
+            if not await wait.call_once():  # at once, the slot still held: true already costs nothing
+                async with self._places:  # no limit for async tasks; threads that park are counted
+                    attempt.show_deferred(wait)  # the store says Deferred …
+                    token.release()  # … and the slot serves the next in the queue
+                    await wait.until_over(token)  # polled; then in the queue, until a slot is held again
+                    attempt.show_active(wait)  # the store says Active
+            return wait.result(default)  # what the condition returned, or WaitTimeout, or ConditionError
+        finally:
+            self._end(wait)
+
+    async def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
+        """Wait until one of several conditions holds: see `TaskHandle.wait_any`."""
+        found = await self.defer_until(any_of(conditions, self._attempt.resources.conditions), **options)
+        return found  # type: ignore[no-any-return]
+
+    async def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
+        """Wait until each of several conditions has held: see `TaskHandle.wait_all`."""
+        found = await self.defer_until(all_of(conditions, self._attempt.resources.conditions), **options)
+        return found  # type: ignore[no-any-return]
+
+    async def yield_slot(self) -> None:
+        """Let those who queue go first: see `TaskHandle.yield_slot`."""
+        self._refuse_if_unusable()
+        attempt, token = self._attempt, self._attempt.token
+        if not token.is_held() or not attempt.resources.slots.queued:
+            await anyio.lowlevel.checkpoint()
+            return
+        self._is_waiting = True
+        try:
+            attempt.show_deferred(None)
+            token.release()
+            await token.reclaim()
+            attempt.show_active(None)
+        finally:
+            self._is_waiting = False
+
+    def task_execution_id(self) -> str:
+        """Return the id of this task execution."""
+        self._refuse_if_consumed()
+        return self._attempt.task.id
+
+    def is_slot_held(self) -> bool:
+        """Return whether the task holds a slot now."""
+        self._refuse_if_consumed()
+        return self._attempt.token.is_held()
+
+    def into_slot_token(self) -> SlotToken:
+        """Consume the handle: see `TaskHandle.into_slot_token`."""
+        self._refuse_if_unusable()
+        self._is_consumed = True
+        attempt = self._attempt
+        token, attempt.token = attempt.token, SlotToken(attempt.resources.slots)
+        return token
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self._attempt.task.attempt
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether `into_slot_token` was called."""
+        return self._is_consumed
+
+    @property
+    def engine_attempt(self) -> Attempt:
+        """What the handle controls; for the engine."""
+        return self._attempt
+
+    def _begin(
+        self,
+        condition: Condition,
+        poll_interval_ms: int,
+        timeout: float | timedelta | None,
+        deadline: datetime | None,
+        tolerate_errors: int,
+    ) -> Wait:
+        """Refuse what cannot be waited for, and return the wait."""
+        self._refuse_if_unusable()
+        if not callable(condition):
+            message = f"a wait needs a function to call, such as path.exists; got {condition!r}"
+            raise InvalidWait(message)
+        if not _is_whole(poll_interval_ms, 1):
+            message = f"poll_interval_ms is a whole number of milliseconds, at least 1; got {poll_interval_ms!r}"
+            raise InvalidWait(message)
+        if not _is_whole(tolerate_errors, 0):
+            message = f"tolerate_errors is a whole number, at least 0; got {tolerate_errors!r}"
+            raise InvalidWait(message)
+        time_limit = self._time_limit(timeout, deadline)
+        self._is_waiting = True
+        return Wait(
+            self._attempt,
+            condition,
+            poll_interval_ms=poll_interval_ms,
+            time_limit=time_limit,
+            tolerate_errors=tolerate_errors,
+        )
+
+    def _time_limit(self, timeout: float | timedelta | None, deadline: datetime | None) -> float | None:
+        if timeout is not None and deadline is not None:
+            message = "a wait takes timeout= or deadline=, not both"
+            raise InvalidWait(message)
+        if timeout is not None:
+            try:
+                return seconds(timeout, "timeout")
+            except InvalidOption as error:
+                raise InvalidWait(error.message) from None
+        if deadline is None:
+            return None
+        if not isinstance(deadline, datetime) or deadline.utcoffset() is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"deadline is a datetime with a time zone, such as datetime.now(UTC) + …; got {deadline!r}"
+            raise InvalidWait(message)
+        return max(0.0, deadline.timestamp() - self._attempt.resources.clock.time())
+
+    def _end(self, wait: Wait) -> None:
+        self._is_waiting = False
+        if wait.id in self._attempt.resources.waits:
+            self._attempt.show_abandoned(wait)
+
+    def _refuse_if_unusable(self) -> None:
+        self._refuse_if_consumed()
+        if self._is_waiting:
+            message = (
+                f"task {self._attempt.task.definition.id!r} is in a wait already, and a handle can give its slot back "
+                "once at a time; use wait_all or wait_any for several conditions"
+            )
+            raise ConcurrentWait(message)
+
+    def _refuse_if_consumed(self) -> None:
+        if self._is_consumed:
+            message = f"the handle of task {self._attempt.task.definition.id!r} was consumed by into_slot_token()"
+            raise HandleConsumed(message)
+
+
+def _is_whole(value: object, minimum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value < math.inf

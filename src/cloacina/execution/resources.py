@@ -1,0 +1,60 @@
+"""What all attempts of a runner share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cloacina.execution.waiting.flush import PollFlush
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import anyio
+
+    from cloacina.execution.clock import Clock
+    from cloacina.execution.event_loop import EventLoop
+    from cloacina.execution.slots import SlotPool
+    from cloacina.execution.threads import BodyThreads
+    from cloacina.execution.waiting.conditions import ConditionThreads
+    from cloacina.execution.waiting.timers import Timers
+    from cloacina.execution.waiting.wait import Wait
+    from cloacina.store.changes import Change
+
+
+class Write(Protocol):
+    """Queues changes for one transaction, and returns at once."""
+
+    def __call__(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class Resources:
+    """The slots, the timers, the threads and the writer of one runner.
+
+    Attributes:
+        loop: The event loop that all of it lives on.
+        clock: The source of time.
+        slots: The right to run.
+        timers: Polls, timeouts, deadlines and retries.
+        conditions: The threads that call synchronous conditions.
+        threads: The threads that run `def` tasks.
+        blocking_waits: Bounds how many threads may be parked in a wait.
+        write: Queues changes for the store.
+        waits: The waits that hold no slot now, by id.
+        poll_flush: Stores how often they have been polled.
+    """
+
+    loop: EventLoop
+    clock: Clock
+    slots: SlotPool
+    timers: Timers
+    conditions: ConditionThreads
+    threads: BodyThreads
+    blocking_waits: anyio.CapacityLimiter
+    write: Write
+    waits: dict[str, Wait] = field(default_factory=dict[str, "Wait"])
+    poll_flush: PollFlush = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.poll_flush = PollFlush(self)

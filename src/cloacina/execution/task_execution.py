@@ -1,0 +1,108 @@
+"""The state of one task in one execution, as the store holds it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cloacina.store import changes
+from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus
+
+if TYPE_CHECKING:
+    from cloacina.store.changes import Change
+    from cloacina.store.records import EventType, SubStatus
+    from cloacina.task import TaskDefinition
+
+
+class TaskExecution:
+    """One task in one execution.
+
+    Attributes:
+        id: The task execution's id.
+        execution_id: The execution it belongs to.
+        definition: The task.
+        position: Its place in the topological order of the workflow.
+        status: Where it stands.
+        sub_status: Of a Running one: with a slot (`Active`) or in a wait (`Deferred`).
+        attempt: The number of the attempt, from 1; 0 before the first.
+        started_at: When the current or last attempt started, in seconds since the epoch.
+        finished_at: When the last attempt ended.
+        changes: What it changed in its context, as JSON.
+        error: What the last attempt failed with, as JSON.
+    """
+
+    __slots__ = (
+        "attempt",
+        "changes",
+        "definition",
+        "error",
+        "execution_id",
+        "finished_at",
+        "id",
+        "position",
+        "started_at",
+        "status",
+        "sub_status",
+    )
+
+    def __init__(
+        self, task_execution_id: str, execution_id: str, definition: TaskDefinition, position: int, status: TaskStatus
+    ) -> None:
+        self.id = task_execution_id
+        self.execution_id = execution_id
+        self.definition = definition
+        self.position = position
+        self.status = status
+        self.sub_status: SubStatus | None = None
+        self.attempt = 0
+        self.started_at: float | None = None
+        self.finished_at: float | None = None
+        self.changes: str | None = None
+        self.error: str | None = None
+
+    def creation(self) -> Change:
+        """Return the change that stores this task execution as new."""
+        return changes.new_task(self.id, self.execution_id, self.definition.id, self.position, self.status)
+
+    def state(self) -> Change:
+        """Return the change that stores this task execution as it is."""
+        return changes.task_state(
+            self.id,
+            self.status,
+            self.sub_status,
+            self.attempt,
+            self.started_at,
+            self.finished_at,
+            self.changes,
+            self.error,
+        )
+
+    def event(self, kind: EventType, at: float, slot: int | None = None, detail: str | None = None) -> Change:
+        """Return the change that stores an event of this task execution."""
+        return changes.event(
+            self.execution_id, self.id, self.definition.id, kind, at, self.attempt or None, slot, detail
+        )
+
+    def record(self) -> TaskRecord:
+        """Return what the queries tell of this task execution."""
+        return TaskRecord(
+            id=self.id,
+            execution_id=self.execution_id,
+            task_id=self.definition.id,
+            status=self.status,
+            sub_status=self.sub_status,
+            attempt=self.attempt,
+            started_at=_moment(self.started_at),
+            finished_at=_moment(self.finished_at),
+            error=None if self.error is None else ErrorRecord.from_json(self.error),
+        )
+
+    def finish(self, status: TaskStatus, at: float) -> None:
+        """Take a terminal status."""
+        self.status = status
+        self.sub_status = None
+        self.finished_at = at
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,167 @@
+"""The threads that call synchronous conditions, so that a slow one stalls neither the loop nor another wait.
+
+As long as conditions are quick, one thread calls all that are due and hands the answers back in one go. When one
+overruns, another thread takes the rest of the queue, and what was answered already is fetched without waiting for it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import queue
+import threading
+from collections import deque
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+
+if TYPE_CHECKING:
+    from cloacina.execution.event_loop import EventLoop, OneShot
+    from cloacina.handle import Condition
+
+OVERRUN_SECONDS = 0.02
+_HAND_BACK_SECONDS = 0.001
+_MAX_THREADS = 1_000
+
+
+class Question(Protocol):
+    """A condition that is to be called once."""
+
+    condition: Condition
+    context: contextvars.Context
+
+    def answered(self, value: Any, error: BaseException | None) -> None:
+        """Take the answer, on the loop's thread.
+
+        Args:
+            value: What the condition returned if that is truthy or awaitable, otherwise None.
+            error: What it raised.
+        """
+        ...
+
+
+class ConditionThreads:
+    """Calls conditions in as few threads as keep up."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
+        self._answers: deque[tuple[Question, Any, BaseException | None]] = deque()
+        self._delivery_is_due = False
+        self._outstanding = 0
+        self._delivered = 0
+        self._threads = 0
+        self._counting = threading.Lock()
+        self._is_watched = False
+        self._watch_context = contextvars.copy_context()
+
+    @property
+    def outstanding(self) -> int:
+        """How many questions have not been answered yet."""
+        return self._outstanding
+
+    def ask(self, question: Question) -> None:
+        """Call the question's condition in a thread; its `answered` is called on the loop's thread."""
+        self._outstanding += 1
+        self._questions.put(question)
+        if not self._threads:
+            self._start_thread()
+        if not self._is_watched:
+            self._is_watched = True
+            self._loop.spawn(self._watch, self._watch_context)
+
+    async def call(self, condition: Condition) -> Any:
+        """Call a condition once in a thread, await what it returns if that is awaitable, and return the answer.
+
+        Raises:
+            Exception: What the condition raised.
+        """
+        single = _SingleCall(condition, self._loop.one_shot())
+        self.ask(single)
+        value, error = await single.answer
+        if error is not None:
+            raise error
+        return await value if inspect.isawaitable(value) else value
+
+    def close(self) -> None:
+        """Let the threads end once they are idle; one that hangs in a condition is left behind."""
+        for _ in range(self._threads):
+            self._questions.put(None)
+
+    async def _watch(self) -> None:
+        """While answers are due, see to it that a condition that overruns holds up no other."""
+        delivered = -1
+        while self._outstanding:
+            await anyio.sleep(OVERRUN_SECONDS)
+            self._deliver()
+            if self._delivered == delivered and not self._questions.empty() and self._threads < _MAX_THREADS:
+                self._start_thread()
+            delivered = self._delivered
+        self._is_watched = False
+
+    def _start_thread(self) -> None:
+        with self._counting:
+            self._threads += 1
+        threading.Thread(target=self._serve, name="cloacina-conditions", daemon=True).start()
+
+    def _serve(self) -> None:
+        last_post = 0.0
+        while True:
+            question = self._questions.get()
+            if question is None:
+                break
+            self._answers.append((question, *question.context.run(_call, question.condition)))
+            is_idle = self._questions.empty()
+            if is_idle or perf_counter() - last_post > _HAND_BACK_SECONDS:
+                last_post = perf_counter()
+                if not self._delivery_is_due:
+                    self._delivery_is_due = True
+                    self._loop.post(self._deliver)
+            del question
+            if is_idle and self._is_spare():
+                return
+        with self._counting:
+            self._threads -= 1
+
+    def _is_spare(self) -> bool:
+        # Threads that were started for an overrun end with it: idle ones would only compete for the next question.
+        with self._counting:
+            if self._threads == 1:
+                return False
+            self._threads -= 1
+            return True
+
+    def _deliver(self) -> None:
+        self._delivery_is_due = False
+        answers = self._answers
+        while answers:
+            question, value, error = answers.popleft()
+            self._outstanding -= 1
+            self._delivered += 1
+            question.answered(value, error)
+
+
+class _SingleCall:
+    __slots__ = ("answer", "condition", "context")
+
+    def __init__(self, condition: Condition, answer: OneShot[tuple[Any, BaseException | None]]) -> None:
+        self.condition = condition
+        self.context = contextvars.copy_context()
+        self.answer = answer
+
+    def answered(self, value: Any, error: BaseException | None) -> None:
+        if not self.answer.done():
+            self.answer.set_result((value, error))
+
+
+def _call(condition: Condition) -> tuple[Any, BaseException | None]:
+    try:
+        value = condition()
+        if value is None or value is False:
+            return None, None
+        if inspect.isawaitable(value) or value:
+            return value, None
+    except BaseException as error:  # noqa: BLE001 - handed on whole, to fail the wait
+        return None, error
+    return None, None

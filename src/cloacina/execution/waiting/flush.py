@@ -1,0 +1,53 @@
+"""Stores how often conditions have been polled: every few seconds for all waits, not with each poll."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cloacina.execution.resources import Resources
+    from cloacina.execution.waiting.wait import Wait
+
+FLUSH_SECONDS = 5.0
+_AT_ONCE = 200
+_PAUSE_SECONDS = 0.02
+
+
+class PollFlush:
+    """Writes the counts of polled waits in small portions, so that the loop is never held up.
+
+    Args:
+        resources: Holds the waits, and writes.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._pending: Iterator[Wait] = iter(())
+        self._is_scheduled = False
+
+    def schedule(self) -> None:
+        """Flush in a few seconds, unless that is coming already; called when a wait begins."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._resources.timers.call_after(FLUSH_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        waits = self._resources.waits
+        self._pending = iter([wait for wait in waits.values() if wait.polls != wait.flushed_polls])
+        self._go_on()
+
+    def _go_on(self) -> None:
+        waits = self._resources.waits
+        portion = list(islice(self._pending, _AT_ONCE))
+        changes = [wait.state() for wait in portion if wait.id in waits]
+        if changes:
+            self._resources.write(changes)
+        if len(portion) == _AT_ONCE:
+            self._resources.timers.call_after(_PAUSE_SECONDS, self._go_on)
+            return
+        self._is_scheduled = False
+        if waits:
+            self.schedule()

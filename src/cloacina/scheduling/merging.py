@@ -1,0 +1,134 @@
+"""Merging the changes of tasks into the context that another task, or the result, sees.
+
+For each key, the values that count are those of the *maximal* writers: a writer that is an ancestor of another writer of
+the key is superseded by it. Several maximal writers with different values are a conflict. Values are compared as
+canonical JSON text, so 1, 1.0 and true differ; a deletion is a change like any other.
+
+A state is kept for each completed task, and shared as long as nothing was changed, so a join of 200 tasks compares 200
+references to one mapping.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cloacina.context import decode, encode
+from cloacina.errors import ContextConflict, join_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cloacina.workflow import Workflow
+
+INITIAL = -1
+"""The writer of the initial context; every task supersedes it."""
+
+Writers: TypeAlias = tuple[tuple[int, str | None], ...]
+"""The maximal writers of a key: a task's position, and the JSON text that it wrote, or None for a deletion."""
+
+State: TypeAlias = "dict[str, Writers]"
+
+
+class ContextMerger:
+    """Merges contexts by the rules of one workflow.
+
+    Args:
+        workflow: Its graph says who is whose ancestor, and its `merge` what to do about conflicts.
+    """
+
+    __slots__ = ("_graph", "_merge")
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._graph = workflow.graph
+        self._merge = workflow.merge
+
+    def initial(self, encoded: Mapping[str, str]) -> State:
+        """Return the state before any task has run."""
+        return {key: ((INITIAL, text),) for key, text in encoded.items()}
+
+    def after(self, before: State, position: int, changes: Mapping[str, str | None]) -> State:
+        """Return the state after a task.
+
+        Args:
+            before: The state that the task saw.
+            position: The task.
+            changes: What it changed.
+        """
+        if not changes:
+            return before
+        return {**before, **{key: ((position, text),) for key, text in changes.items()}}
+
+    def join(self, states: Sequence[State]) -> State:
+        """Return the state that a task sees which depends on tasks with these states."""
+        joined = states[0]
+        is_own = False
+        for state in states[1:]:
+            if state is joined or state is states[0]:
+                continue
+            if not is_own:
+                joined = dict(joined)
+                is_own = True
+            for key, writers in state.items():
+                known = joined.get(key)
+                if known is None:
+                    joined[key] = writers
+                elif known is not writers:
+                    joined[key] = self._maximal({*known, *writers})
+        return joined
+
+    def resolve(self, state: State) -> tuple[dict[str, str], dict[str, Writers]]:
+        """Return the values of a state as JSON text by key, and what is in conflict.
+
+        Raises:
+            Exception: What a function given as `merge` raised.
+        """
+        values: dict[str, str] = {}
+        conflicts: dict[str, Writers] = {}
+        for key, writers in state.items():
+            text = writers[0][1]
+            if len(writers) > 1 and any(other != text for _, other in writers):
+                if self._merge == "last":
+                    text = writers[-1][1]
+                elif self._merge != "fail" and (function := self._merge.get(key)) is not None:
+                    written: list[Any] = [decode(value) for _, value in writers if value is not None]
+                    text = encode(function(written), f"merge[{key!r}]")
+                else:
+                    conflicts[key] = writers
+                    continue
+            if text is not None:
+                values[key] = text
+        return values, conflicts
+
+    def conflict(self, conflicts: Mapping[str, Writers], where: str) -> ContextConflict:
+        """Return the error for keys in conflict.
+
+        Args:
+            conflicts: The writers by key.
+            where: Who cannot go on because of it.
+        """
+        found = "; ".join(
+            f"{key!r} by {join_names([self._graph.tasks[position].id for position, _ in writers])}"
+            for key, writers in sorted(conflicts.items())
+        )
+        message = (
+            f"{where} joins tasks that wrote different values to the same key, and none comes after the other: {found}"
+        )
+        return ContextConflict(message)
+
+    def _maximal(self, writers: Iterable[tuple[int, str | None]]) -> Writers:
+        """Return the writers that no other of them supersedes, in topological order."""
+        found = sorted(writers, key=_position)
+        superseded = 0
+        for position, _ in found:
+            if position != INITIAL:
+                superseded |= self._graph.ancestors[position]
+        is_initial_alone = found[-1][0] == INITIAL
+        return tuple(
+            writer
+            for writer in found
+            if (is_initial_alone if writer[0] == INITIAL else not superseded >> writer[0] & 1)
+        )
+
+
+def _position(writer: tuple[int, str | None]) -> int:
+    return writer[0]

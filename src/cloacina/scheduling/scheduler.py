@@ -1,0 +1,147 @@
+"""All executions that a runner is running."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import anyio.lowlevel
+
+from cloacina.scheduling.execution_run import ExecutionRun
+from cloacina.scheduling.merging import ContextMerger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.resources import Resources
+    from cloacina.store.changes import Change
+    from cloacina.workflow import Workflow
+
+logger = logging.getLogger("cloacina.scheduling")
+
+_AT_ONCE = 500
+"""How many executions are made, started or cancelled before the loop gets its turn."""
+
+
+class Scheduler:
+    """Starts executions, and knows those that have not ended.
+
+    Args:
+        resources: What they run on.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._runs: dict[str, ExecutionRun] = {}
+        self._mergers: WeakKeyDictionary[Workflow, ContextMerger] = WeakKeyDictionary()
+        self._idle: OneShot[None] | None = None
+        self._commits: set[OneShot[None]] = set()
+        self.failure: BaseException | None = None
+        """What broke the runner down."""
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def get(self, execution_id: str) -> ExecutionRun | None:
+        """Return an execution that has not ended."""
+        return self._runs.get(execution_id)
+
+    async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
+        """Store executions in one transaction and start them; return when that is committed.
+
+        Args:
+            workflow: What to run.
+            contexts: The initial context of each execution: JSON text by key.
+        """
+        merger = self._mergers.get(workflow)
+        if merger is None:
+            merger = self._mergers[workflow] = ContextMerger(workflow)
+        version = workflow.version
+        variables = contextvars.copy_context()
+        runs: list[ExecutionRun] = []
+        batch: list[Change] = []
+        for number, context in enumerate(contexts, 1):
+            run = ExecutionRun(workflow, merger, context, variables, self._resources, self._forget)
+            runs.append(run)
+            batch.extend(run.creation(version))
+            if not number % _AT_ONCE:
+                await anyio.lowlevel.checkpoint()
+        committed: OneShot[None] = self._resources.loop.one_shot()
+
+        def start() -> None:
+            for run in runs:
+                run.start()
+            if not committed.done():
+                committed.set_result(None)
+
+        for run in runs:
+            self._runs[run.id] = run
+        self._resources.write(batch, start)
+        await self._or_failure(committed)
+        return runs
+
+    async def wait(self, run: ExecutionRun) -> None:
+        """Return when an execution has ended.
+
+        Raises:
+            StoreWriteFailed: The runner has broken down.
+        """
+        if not run.is_over:
+            self.raise_failure()
+            await run.wait()
+        if not run.is_over:
+            self.raise_failure()
+
+    async def wait_for_all(self) -> None:
+        """Return when no execution is left, or the runner has broken down."""
+        while self._runs and self.failure is None:
+            self._idle = self._resources.loop.one_shot()
+            await self._idle
+
+    async def cancel_all(self) -> None:
+        """Cancel every execution, and return when all have ended."""
+        for number, run in enumerate(list(self._runs.values()), 1):
+            run.cancel()
+            if not number % _AT_ONCE:
+                await anyio.lowlevel.checkpoint()
+        await self.wait_for_all()
+
+    def break_down(self, failure: BaseException) -> None:
+        """Give up: nothing can be stored any more, or the engine itself has failed. Everyone who waits is told."""
+        if self.failure is not None:
+            return
+        self.failure = failure
+        logger.critical("the runner has broken down; %d executions are given up", len(self._runs), exc_info=failure)
+        for run in list(self._runs.values()):
+            run.cancel()
+            run.wake()
+        for committed in self._commits:
+            self._wake(committed)
+        self._wake(self._idle)
+
+    def raise_failure(self) -> None:
+        """Raise what broke the runner down, if anything has."""
+        if self.failure is not None:
+            raise self.failure
+
+    async def _or_failure(self, committed: OneShot[None]) -> None:
+        self.raise_failure()
+        self._commits.add(committed)
+        try:
+            await committed
+        finally:
+            self._commits.discard(committed)
+        self.raise_failure()
+
+    def _forget(self, run: ExecutionRun) -> None:
+        self._runs.pop(run.id, None)
+        if not self._runs:
+            self._wake(self._idle)
+
+    @staticmethod
+    def _wake(waiter: OneShot[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

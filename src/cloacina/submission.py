@@ -1,0 +1,82 @@
+"""What a runner accepts as the start of an execution: a workflow and its initial context, checked and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cloacina.context import Context, encode_values
+from cloacina.errors import InvalidInput, NotJSONSerializable, UnknownWorkflow, join_names
+from cloacina.workflow import Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class WorkflowRegistry:
+    """The workflows that can be run by name."""
+
+    def __init__(self) -> None:
+        self._workflows: dict[str, Workflow] = {}
+
+    def register(self, workflows: Iterable[Workflow]) -> None:
+        """Take workflows in; one of the same name is replaced.
+
+        Raises:
+            UnknownWorkflow: Something is not a workflow.
+            DefinitionError: A workflow is not built yet.
+        """
+        for workflow in workflows:
+            _ = self.find(workflow).graph
+            self._workflows[workflow.name] = workflow
+
+    def find(self, workflow: Workflow | str) -> Workflow:
+        """Return a workflow, by its name or as it is.
+
+        Raises:
+            UnknownWorkflow: No workflow of that name is registered, or it is neither a name nor a workflow.
+        """
+        if isinstance(workflow, Workflow):
+            return workflow
+        if isinstance(workflow, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+            if (found := self._workflows.get(workflow)) is not None:
+                return found
+            message = f"no workflow {workflow!r} is registered with this runner; registered: {join_names(sorted(self._workflows))}"
+            raise UnknownWorkflow(message)
+        message = f"a runner runs a Workflow, or one registered by name; got {workflow!r}"
+        raise UnknownWorkflow(message)
+
+
+def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return an initial context as JSON text by key, validated by the workflow's input model if it has one.
+
+    What the model fills in or converts is part of the context; keys that the model does not know stay as they are.
+
+    Raises:
+        NotJSONSerializable: It is not a mapping, or holds what JSON cannot hold.
+        InvalidInput: The model refuses it.
+    """
+    if context is None:
+        context = {}
+    if not isinstance(context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+        message = f"an initial context is a mapping of strings to JSON values; got {context!r}"
+        raise NotJSONSerializable(message)
+    values = context.to_dict() if isinstance(context, Context) else dict(context)
+    if workflow.input is not None:
+        values = _validated(workflow, values)
+    return encode_values(values)
+
+
+def _validated(workflow: Workflow, values: dict[str, Any]) -> dict[str, Any]:
+    from pydantic import ValidationError  # noqa: PLC0415 - only who has an input model pays for it
+
+    try:
+        model = workflow.input.model_validate(values)
+    except ValidationError as error:
+        found = "; ".join(
+            f"{'.'.join(map(str, detail['loc'])) or 'context'}: {detail['msg']}"
+            for detail in error.errors(include_url=False, include_input=False)
+        )
+        message = f"the initial context of workflow {workflow.name!r} does not satisfy {workflow.input.__name__}: {found}"
+        raise InvalidInput(message) from None
+    return {**values, **model.model_dump(mode="json", by_alias=True)}
