@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import DependencyCycle, DuplicateTask, EmptyWorkflow, UnknownDependency, join_names
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from cloacina.task import TaskDefinition
+
+_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +99,8 @@ def _needs(workflow: str, definition: TaskDefinition, places: Mapping[str, int])
         place = places.get(dependency)
         if place is None:
             raise UnknownDependency(
-                f"Task {definition.id!r} of workflow {workflow!r} depends on {dependency!r}, which the workflow does not"
-                f" hold.{_hint(dependency, list(places))}"
+                f"Task {definition.id!r} of workflow {workflow!r} depends on {dependency!r}, which the workflow does"
+                f" not hold.{_hint(dependency, list(places))}"
             )
         needs.append(place)
     return needs
@@ -109,8 +112,8 @@ def _hint(unknown: str, known: Sequence[str]) -> str:
     close = get_close_matches(unknown, known, n=1)
     if close:
         return f" Did you mean {close[0]!r}?"
-    shown = join_names(known[:10])
-    return f" Its tasks are {shown}{' and more' if len(known) > 10 else ''}"
+    shown = known[:_SHOWN]
+    return f" Its tasks are {join_names(shown)}{' and more' if len(known) > len(shown) else ''}"
 
 
 def _topological_order(needs: Sequence[Sequence[int]]) -> list[int]:

@@ -10,13 +10,14 @@ The handle reaches the task's function through a context variable, because every
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypedDict, TypeVar, Unpack, runtime_checkable
 
 from cloacina.errors import NoTaskHandle
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
     from datetime import datetime, timedelta
 
 Condition: TypeAlias = Callable[[], Any]
@@ -36,6 +37,16 @@ RAISE: Final = Raise.RAISE
 """The `default=` of a wait that raises `WaitTimeout` when its time is over."""
 
 
+class WaitOptions(TypedDict, total=False):
+    """The keyword arguments that all waits of a handle take; `TaskHandle.defer_until` says what they do."""
+
+    poll_interval_ms: int
+    timeout: float | timedelta | None
+    deadline: datetime | None
+    default: Any
+    tolerate_errors: int
+
+
 @runtime_checkable
 class HeldSlot(Protocol):
     """What `into_slot_token()` returns: a task's hold on one slot. `cloacina.SlotToken` is the class behind it."""
@@ -45,6 +56,23 @@ class HeldSlot(Protocol):
         ...
 
     async def reclaim(self) -> None:
+        """Queue for a slot, and return holding it; at once when it is held."""
+        ...
+
+    def is_held(self) -> bool:
+        """Return whether the slot is held."""
+        ...
+
+
+@runtime_checkable
+class BlockingHeldSlot(Protocol):
+    """What `into_slot_token()` returns in a `def` task: the methods of `HeldSlot`, not awaited."""
+
+    def release(self) -> bool:
+        """Give the slot back. Returns False, and does nothing, when it is not held."""
+        ...
+
+    def reclaim(self) -> None:
         """Queue for a slot, and return holding it; at once when it is held."""
         ...
 
@@ -153,73 +181,33 @@ class TaskHandle(Protocol):
         """
         ...
 
-    async def wait_any(
-        self,
-        conditions: Iterable[Condition],
-        *,
-        poll_interval_ms: int = 1000,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
-        tolerate_errors: int = 0,
-    ) -> tuple[int, Any]:
+    async def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Wait until one of several conditions holds, without a slot.
 
-        Works as `defer_until` does, with the same arguments and errors: all conditions are called in their order, once
-        at once and then every interval, until one holds. Those behind it are not called any more.
+        Works as `defer_until` does, and raises what it raises. All conditions are called in their order, once at once
+        and then every interval, until one holds. Those behind it are not called any more.
 
         Args:
             conditions: At least one condition.
-            poll_interval_ms: Milliseconds between two rounds.
-            timeout: Seconds, or a timedelta, until the wait gives up.
-            deadline: The moment at which the wait gives up, instead of `timeout`.
-            default: What to return in place of the pair when the time is over.
-            tolerate_errors: How many errors in a row each condition may raise.
+            options: The other arguments of `defer_until`.
 
         Returns:
             The index of the first condition that held, and its value; or `default`.
-
-        Raises:
-            WaitTimeout: The time is over, and there is no `default`.
-            ConditionError: A condition raised more often in a row than `tolerate_errors` allows.
-            InvalidWait: There is no condition, or an argument is not usable.
-            ConcurrentWait: Another wait of this handle has not ended.
-            HandleConsumed: `into_slot_token()` was called before.
         """
         ...
 
-    async def wait_all(
-        self,
-        conditions: Iterable[Condition],
-        *,
-        poll_interval_ms: int = 1000,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
-        tolerate_errors: int = 0,
-    ) -> list[Any]:
+    async def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
         """Wait until each of several conditions has held once, without a slot.
 
-        Works as `defer_until` does, with the same arguments and errors. A condition that has held is not called any
-        more: they need not hold at the same time.
+        Works as `defer_until` does, and raises what it raises. A condition that has held is not called any more: they
+        need not hold at the same time.
 
         Args:
             conditions: The conditions. The wait for none is over at once.
-            poll_interval_ms: Milliseconds between two rounds.
-            timeout: Seconds, or a timedelta, until the wait gives up.
-            deadline: The moment at which the wait gives up, instead of `timeout`.
-            default: What to return in place of the list when the time is over.
-            tolerate_errors: How many errors in a row each condition may raise.
+            options: The other arguments of `defer_until`.
 
         Returns:
             The values, in the order of the conditions; or `default`.
-
-        Raises:
-            WaitTimeout: The time is over, and there is no `default`.
-            ConditionError: A condition raised more often in a row than `tolerate_errors` allows.
-            InvalidWait: An argument is not usable.
-            ConcurrentWait: Another wait of this handle has not ended.
-            HandleConsumed: `into_slot_token()` was called before.
         """
         ...
 
@@ -282,19 +270,11 @@ class BlockingTaskHandle(Protocol):
         ...
 
     def task_execution_id(self) -> str:
-        """Return the id of this task execution; see `TaskHandle.task_execution_id`.
-
-        Raises:
-            HandleConsumed: `into_slot_token()` was called before.
-        """
+        """Return the id of this task execution; see `TaskHandle.task_execution_id`."""
         ...
 
     def is_slot_held(self) -> bool:
-        """Return whether the task holds a slot now; see `TaskHandle.is_slot_held`.
-
-        Raises:
-            HandleConsumed: `into_slot_token()` was called before.
-        """
+        """Return whether the task holds a slot now; see `TaskHandle.is_slot_held`."""
         ...
 
     def defer_until(
@@ -309,50 +289,19 @@ class BlockingTaskHandle(Protocol):
     ) -> Any:
         """Wait until a condition holds, without a slot; see `TaskHandle.defer_until` for what is promised.
 
-        Args:
-            condition: A function without arguments, `def` or `async def`.
-            poll_interval_ms: Milliseconds between the end of one call and the next, at least 1.
-            timeout: Seconds, or a timedelta, until the wait gives up.
-            deadline: The moment at which the wait gives up, instead of `timeout`.
-            default: What to return when the time is over, instead of raising `WaitTimeout`.
-            tolerate_errors: How many errors in a row the condition may raise before the wait fails.
-
-        Returns:
-            The truthy value of the condition, or `default`.
+        The arguments, what is returned and the errors are those of `TaskHandle.defer_until`. The condition may be
+        `async def` here too: it is awaited on the runner's event loop.
 
         Raises:
-            WaitTimeout: The time is over, and there is no `default`.
-            ConditionError: The condition raised more often in a row than `tolerate_errors` allows.
-            InvalidWait: An argument is not usable.
-            ConcurrentWait: Another wait of this handle has not ended.
-            HandleConsumed: `into_slot_token()` was called before.
             TaskCancelled: The task was cancelled or has timed out.
         """
         ...
 
-    def wait_any(
-        self,
-        conditions: Iterable[Condition],
-        *,
-        poll_interval_ms: int = 1000,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
-        tolerate_errors: int = 0,
-    ) -> tuple[int, Any]:
+    def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Wait until one of several conditions holds; see `TaskHandle.wait_any`."""
         ...
 
-    def wait_all(
-        self,
-        conditions: Iterable[Condition],
-        *,
-        poll_interval_ms: int = 1000,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
-        tolerate_errors: int = 0,
-    ) -> list[Any]:
+    def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
         """Wait until each of several conditions has held once; see `TaskHandle.wait_all`."""
         ...
 
@@ -360,7 +309,7 @@ class BlockingTaskHandle(Protocol):
         """Let the tasks that queue for a slot go first, then go on with a slot; see `TaskHandle.yield_slot`."""
         ...
 
-    def into_slot_token(self) -> Any:
+    def into_slot_token(self) -> BlockingHeldSlot:
         """Consume the handle, and hand its hold on the slot to the caller; see `TaskHandle.into_slot_token`."""
         ...
 
@@ -369,14 +318,12 @@ AnyTaskHandle: TypeAlias = TaskHandle | BlockingTaskHandle
 """A handle of either kind."""
 
 _ResultT = TypeVar("_ResultT")
-_HandleT = TypeVar("_HandleT", TaskHandle, BlockingTaskHandle)
+_HandleT = TypeVar("_HandleT", bound=AnyTaskHandle)
 
 _current: ContextVar[AnyTaskHandle | None] = ContextVar("cloacina_task_handle", default=None)
 
 
-async def with_task_handle(
-    handle: _HandleT, awaitable: Awaitable[_ResultT]
-) -> tuple[_ResultT, _HandleT | None]:
+async def with_task_handle(handle: _HandleT, awaitable: Awaitable[_ResultT]) -> tuple[_ResultT, _HandleT | None]:
     """Await the body of a task with a handle set for it.
 
     Args:
@@ -385,9 +332,6 @@ async def with_task_handle(
 
     Returns:
         What the body returned, and its handle: None when the body took it and did not return it, or consumed it.
-
-    Raises:
-        BaseException: What the body raises.
     """
     token = _current.set(handle)
     try:
@@ -409,10 +353,7 @@ def call_with_task_handle(
         args: What to call it with.
 
     Returns:
-        What the body returned, and its handle: None when the body took it and did not return it, or consumed it.
-
-    Raises:
-        BaseException: What the body raises.
+        What the body returned, and its handle or None, as `with_task_handle` does.
     """
     token = _current.set(handle)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from cloacina.errors import InvalidOption
@@ -13,8 +12,10 @@ from cloacina.errors import InvalidOption
 if TYPE_CHECKING:
     from random import Random
 
-LONGEST: Final = 100 * 365 * 86_400.0
-"""The longest duration that is accepted, in seconds: a hundred years, so that clocks and dates can be added to it."""
+_YEAR: Final = 365 * 86_400.0
+
+LONGEST: Final = 100 * _YEAR
+"""The longest duration that is accepted, in seconds: a hundred years, so that it can be added to clocks and dates."""
 
 RetryOn: TypeAlias = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], object]
 """Which exceptions are worth another attempt: a class, several, or a function that tells."""
@@ -31,19 +32,12 @@ def seconds(value: float | timedelta, name: str, *, minimum: float = 0.0) -> flo
     Raises:
         InvalidOption: The value is no number, is NaN or infinite, is below `minimum`, or is over a hundred years.
     """
-    given: object = value
-    if isinstance(given, timedelta):
-        duration = given.total_seconds()
-    elif isinstance(given, int | float) and not isinstance(given, bool):
-        try:
-            duration = float(given)
-        except OverflowError:
-            duration = float("inf")
-    else:
-        raise InvalidOption(f"{name} is {value!r} ({type(value).__name__}). Expected seconds as a number, or a timedelta")
-    if not isfinite(duration) or not minimum <= duration <= LONGEST:
+    given = cast("object", value.total_seconds() if isinstance(value, timedelta) else value)
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise InvalidOption(f"{name} is {value!r}. Expected seconds as a number, or a timedelta")
+    if not minimum <= given <= LONGEST:  # NaN is neither.
         raise InvalidOption(f"{name} is {value!r}. Expected {minimum:g} seconds or more, and at most 100 years")
-    return duration
+    return float(given)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -123,11 +117,14 @@ class RetryPolicy:
         """
         if attempt >= self.attempts or not isinstance(exception, Exception):
             return False
-        if isinstance(self.retry_on, type | tuple):
-            return isinstance(exception, self.retry_on)
+        retry_on = self.retry_on
+        if isinstance(retry_on, type):
+            return isinstance(exception, retry_on)
+        if not callable(retry_on):
+            return isinstance(exception, retry_on)
         try:
-            return bool(self.retry_on(exception))
-        except Exception as error:
+            return bool(retry_on(exception))
+        except Exception as error:  # noqa: BLE001 - it says nothing about the task's own error, which must not be lost.
             exception.add_note(f"Not retried: the retry_on function of the task raised {type(error).__name__}: {error}")
             return False
 
@@ -148,18 +145,16 @@ class RetryPolicy:
         return min(delay, longest) * (1.0 - self.jitter * random.random())
 
 
-_YEAR: Final = 365 * 86_400.0
-
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidOption(f"attempts is {value!r}. Expected how often to attempt the task in all, 1 or more")
     return value
 
 
-def _backoff(value: object) -> str:
+def _backoff(value: object) -> object:
     if value not in ("fixed", "exponential"):
         raise InvalidOption(f"backoff is {value!r}. Expected 'fixed' or 'exponential'")
-    return cast("str", value)
+    return value
 
 
 def _number(value: object, name: str, minimum: float, maximum: float) -> float:
@@ -169,10 +164,10 @@ def _number(value: object, name: str, minimum: float, maximum: float) -> float:
 
 
 def _retry_on(value: object) -> object:
-    kinds: tuple[object, ...] = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
+    kinds = cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,))
     if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        return cast("object", value)
-    if callable(value) and not isinstance(value, type):
+        return kinds if isinstance(value, tuple) else value
+    if callable(kinds[0]) and not isinstance(value, tuple | type):
         return value
     raise InvalidOption(
         f"retry_on is {value!r}. Expected a subclass of Exception, a tuple of them, or a function that takes the"

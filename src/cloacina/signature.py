@@ -14,7 +14,6 @@ import ast
 import functools
 import inspect
 import types
-from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, ForwardRef, Union, cast, get_args, get_origin
 
@@ -22,6 +21,7 @@ from cloacina.errors import InvalidTask, WrongHandleType
 from cloacina.handle import BlockingTaskHandle, TaskHandle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from inspect import Parameter
 
 HANDLE_NAMES: Final = ("handle", "task_handle")
@@ -85,15 +85,15 @@ def _refuse_other_kinds(function: Callable[..., Any], name: str) -> None:
     body = _body(function)
     if inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body):
         raise InvalidTask(
-            f"Task {name!r} is a generator function: calling it would run nothing of it. Replace its `yield`s by writing"
-            " to the context"
+            f"Task {name!r} is a generator function: calling it would run nothing of it. Write to the context instead"
+            " of yielding"
         )
 
 
 def _unbind(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function behind `functools.partial`."""
     while isinstance(function, functools.partial):
-        function = cast("functools.partial[Any]", function).func
+        function = function.func
     return function
 
 
@@ -102,7 +102,7 @@ def _body(function: Callable[..., Any]) -> Callable[..., Any]:
     function = _unbind(function)
     if inspect.isroutine(function):
         return function
-    return cast("Callable[..., Any]", type(function).__call__)
+    return type(function).__call__
 
 
 def _is_coroutine_function(function: Callable[..., Any]) -> bool:
@@ -130,8 +130,8 @@ def _handle_parameter(
         if wrong in kinds and right not in kinds:
             raise WrongHandleType(
                 f"Task {name!r} is {'an `async def`' if is_async else 'a `def`'} task, whose handle is a"
-                f" {right.__name__}, but its parameter {parameter.name!r} is annotated with {wrong.__name__}. Change the"
-                f" annotation, or make it {'a `def`' if is_async else 'an `async def`'} task"
+                f" {right.__name__}, but its parameter {parameter.name!r} is annotated with {wrong.__name__}."
+                f" Change the annotation, or make it {'a `def`' if is_async else 'an `async def`'} task"
             )
     if len(found) > 1:
         names = " and ".join(repr(parameter.name) for parameter in found)
@@ -168,20 +168,26 @@ def _check_context(others: list[Parameter], name: str) -> None:
 def _caller(function: Callable[..., Any], handle: Parameter | None, *, handle_is_first: bool) -> Callable[..., Any]:
     if handle is None:
         return function
-    if handle_is_first and handle.kind in _POSITIONAL:
-        return lambda context, handle: function(handle, context)
-    if handle.kind is inspect.Parameter.POSITIONAL_ONLY:
+    if handle.kind is inspect.Parameter.POSITIONAL_ONLY and not handle_is_first:
         return function
     keyword = handle.name
-    return lambda context, handle: function(context, **{keyword: handle})
+
+    def call_with_handle_first(context: Any, handle: Any) -> Any:
+        return function(handle, context)
+
+    def call_with_handle_by_name(context: Any, handle: Any) -> Any:
+        return function(context, **{keyword: handle})
+
+    is_first = handle_is_first and handle.kind in _POSITIONAL
+    return call_with_handle_first if is_first else call_with_handle_by_name
 
 
 def _awaiting(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an async function for a `def` wrapper around an `async def` function, which usually returns a coroutine."""
+    """Return an async function for a `def` wrapper around an `async def` function: it may return a coroutine."""
 
     async def call_and_await(*args: Any) -> Any:
         result = call(*args)
-        return await cast("Awaitable[Any]", result) if inspect.isawaitable(result) else result
+        return await result if inspect.isawaitable(result) else result
 
     return call_and_await
 

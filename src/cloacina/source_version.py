@@ -10,11 +10,12 @@ import ast
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from cloacina.task import TaskDefinition
 
 _LENGTH: Final = 16
@@ -22,7 +23,7 @@ _IGNORED_FIELDS: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores
 
 
 def task_version(definition: TaskDefinition) -> str:
-    """Return the version of a task: a hash of its function's syntax tree, or of its bytecode when there is no source."""
+    """Return the version of a task: a hash of its function's syntax tree, or of its bytecode if there is no source."""
     return _hash(_fingerprint(definition.function, {}))
 
 
@@ -53,13 +54,13 @@ def _fingerprint(function: Callable[..., Any], known: dict[int, str]) -> str:
 def _function_behind(function: Callable[..., Any]) -> Callable[..., Any]:
     while True:
         if isinstance(function, functools.partial):
-            function = cast("functools.partial[Any]", function).func
+            function = function.func
         elif hasattr(function, "__wrapped__"):
             function = inspect.unwrap(function)
         elif inspect.isroutine(function) or isinstance(function, type):
             return function
         else:
-            function = cast("Callable[..., Any]", type(function).__call__)
+            function = type(function).__call__
 
 
 def _syntax_tree(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

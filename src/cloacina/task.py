@@ -270,21 +270,19 @@ def _define(
 
 
 def _dependency_ids(dependencies: Iterable[Dependency], name: str) -> tuple[str, ...]:
-    given: object = dependencies
+    given = cast("Iterable[object] | None", dependencies)
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise InvalidOption(
             f"dependencies of task {name!r} is {given!r}. Expected a list of ids or task functions: dependencies=[...]"
         )
     ids: dict[str, None] = {}
-    for dependency in cast("Iterable[object]", given):
+    for dependency in given:
         if isinstance(dependency, str):
             ids[dependency] = None
         elif callable(dependency):
             ids[task_definition(dependency).id] = None
         else:
-            raise InvalidOption(
-                f"dependencies of task {name!r} holds {dependency!r}. Expected ids or task functions"
-            )
+            raise InvalidOption(f"dependencies of task {name!r} holds {dependency!r}. Expected ids or task functions")
     return tuple(ids)
 
 
@@ -299,7 +297,7 @@ def _retry_policy(retry: object) -> RetryPolicy:
 def _timeout(timeout: float | timedelta) -> float:
     duration = seconds(timeout, "timeout")
     if duration == 0.0:
-        raise InvalidOption("timeout is 0, so the task could never run. Expected more than 0 seconds, or None for no limit")
+        raise InvalidOption("timeout is 0, so the task could never run. Expected more than 0 seconds, or None")
     return duration
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from cloacina.errors import DefinitionError, InvalidOption
 from cloacina.graph import WorkflowGraph, build_graph
@@ -23,6 +23,8 @@ Resolve: TypeAlias = Callable[[list[Any]], Any]
 
 Merge: TypeAlias = Literal["fail", "last"] | Mapping[str, Resolve]
 """What becomes of a key to which several tasks, neither the other's ancestor, wrote different values."""
+
+_LONGEST_VERSION: Final = 128
 
 
 class Workflow:
@@ -83,7 +85,7 @@ class Workflow:
     ) -> None:
         self._name = check_name(name, "name of a workflow")
         self._description = description
-        self._merge = _checked_merge(merge)
+        self._merge: Merge = _checked_merge(merge)
         self._input = _checked_input(input)
         self._version = _checked_version(version)
         self._declared: list[TaskDefinition] = [task_definition(function) for function in tasks]
@@ -184,10 +186,8 @@ class Workflow:
 
 
 def _checked_merge(merge: object) -> Merge:
-    if merge == "fail":
-        return "fail"
-    if merge == "last":
-        return "last"
+    if merge in ("fail", "last"):
+        return cast("Merge", merge)
     if isinstance(merge, Mapping):
         resolvers = dict(cast("Mapping[object, object]", merge))
         if all(isinstance(key, str) and callable(resolve) for key, resolve in resolvers.items()):
@@ -202,6 +202,6 @@ def _checked_input(model: object) -> object:
 
 
 def _checked_version(version: object) -> str | None:
-    if version is None or (isinstance(version, str) and version and len(version) <= 128):
+    if version is None or (isinstance(version, str) and 0 < len(version) <= _LONGEST_VERSION):
         return version
-    raise InvalidOption(f"version is {version!r}. Expected 1 to 128 characters")
+    raise InvalidOption(f"version is {version!r}. Expected 1 to {_LONGEST_VERSION} characters")
