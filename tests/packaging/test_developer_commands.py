@@ -41,7 +41,7 @@ def test_an_unknown_suite_is_refused_by_name(tmp_path: Path) -> None:
     refused = angreal("test", "unti", home=tmp_path)
     assert refused.returncode == 2
     assert "There is no suite unti; there are" in refused.stderr
-    assert "integration" in refused.stderr
+    assert "unit" in refused.stderr
 
 
 def test_an_unknown_python_fails(tmp_path: Path) -> None:
