@@ -68,7 +68,7 @@ def read_signature(function: Callable[..., Any], name: str) -> TaskSignature:
     handle = _handle_parameter(parameters, namespace, name, is_async=is_async or is_wrapped_async)
     others = [parameter for parameter in parameters if parameter is not handle]
     _check_context(others, name)
-    call = _caller(function, handle, handle_is_first=handle is parameters[0])
+    call = function if handle is None else _caller(function, parameters, handle)
     return TaskSignature(
         call=_awaiting(call) if is_wrapped_async else call,
         is_async=is_async or is_wrapped_async,
@@ -77,11 +77,8 @@ def read_signature(function: Callable[..., Any], name: str) -> TaskSignature:
 
 
 def _refuse_other_kinds(function: Callable[..., Any], name: str) -> None:
-    given: object = function
-    if isinstance(given, type):
+    if isinstance(function, type):
         raise InvalidTask(f"Task {name!r} is a class. Decorate a function, or an instance that has __call__")
-    if not callable(given):
-        raise InvalidTask(f"Task {name!r} is {given!r}, which cannot be called. Decorate a function")
     body = _body(function)
     if inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body):
         raise InvalidTask(
@@ -109,14 +106,14 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(_body(function))
 
 
-def _namespace(function: Callable[..., Any]) -> Mapping[str, Any]:
+def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
     """Return the names that string annotations of a function may use."""
     innermost = inspect.unwrap(_unbind(function))
-    return cast("Mapping[str, Any]", getattr(_body(innermost), "__globals__", {}))
+    return cast("dict[str, Any]", getattr(_body(innermost), "__globals__", {}))
 
 
 def _handle_parameter(
-    parameters: list[Parameter], namespace: Mapping[str, Any], name: str, *, is_async: bool
+    parameters: list[Parameter], namespace: dict[str, Any], name: str, *, is_async: bool
 ) -> Parameter | None:
     found: list[Parameter] = []
     for parameter in parameters:
@@ -165,21 +162,23 @@ def _check_context(others: list[Parameter], name: str) -> None:
         )
 
 
-def _caller(function: Callable[..., Any], handle: Parameter | None, *, handle_is_first: bool) -> Callable[..., Any]:
-    if handle is None:
-        return function
-    if handle.kind is inspect.Parameter.POSITIONAL_ONLY and not handle_is_first:
-        return function
-    keyword = handle.name
+def _caller(function: Callable[..., Any], parameters: list[Parameter], handle: Parameter) -> Callable[..., Any]:
+    """Return a function that takes the context and the handle, and passes both to where they belong."""
+    place, keyword = parameters.index(handle), handle.name
+    between = tuple(parameter.default for parameter in parameters[1:place])
 
     def call_with_handle_first(context: Any, handle: Any) -> Any:
         return function(handle, context)
 
+    def call_with_handle_behind(context: Any, handle: Any) -> Any:
+        return function(context, *between, handle)
+
     def call_with_handle_by_name(context: Any, handle: Any) -> Any:
         return function(context, **{keyword: handle})
 
-    is_first = handle_is_first and handle.kind in _POSITIONAL
-    return call_with_handle_first if is_first else call_with_handle_by_name
+    if place == 0 and handle.kind in _POSITIONAL:
+        return call_with_handle_first
+    return call_with_handle_behind if handle.kind is handle.POSITIONAL_ONLY else call_with_handle_by_name
 
 
 def _awaiting(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -192,7 +191,7 @@ def _awaiting(call: Callable[..., Any]) -> Callable[..., Any]:
     return call_and_await
 
 
-def _resolved(annotation: Any, namespace: Mapping[str, Any]) -> Any:
+def _resolved(annotation: Any, namespace: dict[str, Any]) -> Any:
     """Return what a string annotation stands for, or its syntax tree when it names what only type checkers see."""
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
@@ -200,7 +199,7 @@ def _resolved(annotation: Any, namespace: Mapping[str, Any]) -> Any:
         return annotation
     try:
         # What typing.get_type_hints does too, but that gives up on all parameters when one cannot be resolved.
-        return eval(annotation, dict(namespace))  # noqa: S307 - the annotation is code of the same module.
+        return eval(annotation, namespace)  # noqa: S307 - the annotation is code of the same module.
     except Exception:  # noqa: BLE001 - whatever it raises, the name may still tell.
         return _parsed(annotation)
 

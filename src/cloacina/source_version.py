@@ -13,6 +13,8 @@ import inspect
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from cloacina.task import task
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -74,17 +76,19 @@ def _syntax_tree(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFun
     if isinstance(statement, ast.If) and len(statement.body) == 1:
         statement = statement.body[0]
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == function.__name__:
-        statement.decorator_list = [each for each in statement.decorator_list if not _is_task_decorator(each)]
+        namespace: dict[str, object] = getattr(function, "__globals__", {})
+        decorators = statement.decorator_list
+        statement.decorator_list = [each for each in decorators if not _is_task_decorator(each, namespace)]
         return statement
     return None  # A lambda, or a file that has changed since it was imported.
 
 
-def _is_task_decorator(decorator: ast.expr) -> bool:
-    match decorator:
-        case ast.Call(func=ast.Name(id="task") | ast.Attribute(attr="task")):
-            return True
-        case ast.Name(id="task") | ast.Attribute(attr="task"):
-            return True
+def _is_task_decorator(decorator: ast.expr, namespace: dict[str, object]) -> bool:
+    match decorator.func if isinstance(decorator, ast.Call) else decorator:
+        case ast.Name(id=name):
+            return name == "task" or namespace.get(name) is task
+        case ast.Attribute(attr=name):
+            return name == "task"
         case _:
             return False
 
@@ -136,7 +140,14 @@ def _dump_code(code: CodeType, documentation: str | None) -> Iterator[str]:
     for place, constant in enumerate(code.co_consts):
         if isinstance(constant, CodeType):
             yield from _dump_code(constant, None)
-        elif isinstance(constant, frozenset):
-            yield repr(sorted(map(repr, cast("frozenset[object]", constant))))
         elif place or constant != documentation:
-            yield repr(constant)
+            yield _constant(constant)
+
+
+def _constant(value: object) -> str:
+    """Return a text of a constant; the order of a set differs from run to run."""
+    if isinstance(value, tuple):
+        return f"({','.join(map(_constant, cast('tuple[object, ...]', value)))})"
+    if isinstance(value, frozenset):
+        return f"{{{','.join(sorted(map(_constant, cast('frozenset[object]', value))))}}}"
+    return repr(value)

@@ -245,6 +245,9 @@ def _define(
     timeout: float | timedelta | None,
     description: str | None,
 ) -> TaskDefinition:
+    given = cast("object", function)
+    if not callable(given):
+        raise InvalidTask(f"@task was given {given!r}, which is no function. Arguments have names: @task(id='...')")
     name = id_ if id_ is not None else getattr(function, "__name__", None)
     if name is None:
         raise InvalidTask(f"{function!r} has no name of its own. Name the task: task(id='...')({function!r})")

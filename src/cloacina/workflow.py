@@ -51,7 +51,7 @@ class Workflow:
         DuplicateTask: Two tasks have the same id.
         UnknownDependency: A task depends on one that the workflow does not hold.
         DependencyCycle: Tasks depend on each other in a circle.
-        EmptyWorkflow: The `with` block declared no task.
+        EmptyWorkflow: There is no task.
 
     Example:
         ```python
@@ -77,7 +77,7 @@ class Workflow:
         self,
         name: str,
         *,
-        tasks: Iterable[Callable[..., Any]] = (),
+        tasks: Iterable[Callable[..., Any]] | None = None,
         version: str | None = None,
         description: str | None = None,
         merge: Merge = "fail",
@@ -88,19 +88,21 @@ class Workflow:
         self._merge: Merge = _checked_merge(merge)
         self._input = _checked_input(input)
         self._version = _checked_version(version)
-        self._declared: list[TaskDefinition] = [task_definition(function) for function in tasks]
+        self._declared: list[TaskDefinition] = []
         self._graph: WorkflowGraph | None = None
         self._tasks: Mapping[str, TaskDefinition] | None = None
         self._collecting: Token[Callable[[TaskDefinition], None] | None] | None = None
-        if self._declared:
+        if tasks is not None:
+            self._declared.extend(_definitions(tasks))
             self._build()
 
     def __enter__(self) -> Self:
-        if self._graph is not None or self._collecting is not None or self._declared:
+        if self._graph is not None or self._collecting is not None:
             raise DefinitionError(
                 f"Workflow {self._name!r} has its tasks already, so it cannot collect more in a `with` block. Make"
                 " another Workflow, or declare all tasks in one block"
             )
+        self._declared.clear()  # What a block that failed has left.
         self._collecting = collector.set(self._declared.append)
         return self
 
@@ -183,6 +185,12 @@ class Workflow:
             f"Workflow {self._name!r} is not built yet. Declare its tasks in `with Workflow(...) as workflow:` and use"
             " it after that block, or pass them: Workflow(name, tasks=[...])"
         )
+
+
+def _definitions(tasks: object) -> list[TaskDefinition]:
+    if not isinstance(tasks, Iterable) or isinstance(tasks, str):
+        raise InvalidOption(f"tasks is {tasks!r}. Expected a list of @task functions: tasks=[first, second]")
+    return [task_definition(function) for function in cast("Iterable[Callable[..., Any]]", tasks)]
 
 
 def _checked_merge(merge: object) -> Merge:
