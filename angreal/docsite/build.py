@@ -1,0 +1,78 @@
+"""Build the site, strictly, and serve it while it is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_BANNERS_OFF = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
+_PROBLEM = re.compile(r"^(?:WARNING|ERROR|CRITICAL)\s+-\s+(?P<text>.*)$")
+_RAISED = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Part|Missing|Exit|Abort)\b.*$")
+
+
+def build(project: Path, site: Path, *, execute: bool = True) -> list[str]:
+    """Build the site; warnings are errors.
+
+    The tutorials run in an empty folder, so that what they write is not left in the project, and what they need is
+    not found there.
+
+    Args:
+        project: The folder that holds mkdocs.yml.
+        site: The folder to build into; what it holds is replaced.
+        execute: Whether the tutorials are executed.
+
+    Returns:
+        The problems, empty when there are none. The exit code decides, never the log.
+    """
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"]
+    command += ["--config-file", str(project / "mkdocs.yml"), "--site-dir", str(site)]
+    with tempfile.TemporaryDirectory() as empty:
+        done = subprocess.run(
+            command,
+            cwd=empty,
+            env=_environment(execute=execute),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+    if done.returncode == 0:
+        return []
+    return _problems(done.stdout) or [f"mkdocs failed with exit code {done.returncode}:\n{done.stdout}"]
+
+
+def serve(project: Path, *, execute: bool, address: str) -> int:
+    """Serve the site and build it anew when a page, the theme or the code changes.
+
+    Args:
+        project: The folder that holds mkdocs.yml.
+        execute: Whether each build executes the tutorials, which takes longer.
+        address: Where to listen, as `host:port`.
+
+    Returns:
+        The exit code of mkdocs.
+    """
+    command = [sys.executable, "-m", "mkdocs", "serve", "--livereload", "--dev-addr", address]
+    command += ["--config-file", str(project / "mkdocs.yml")]
+    with tempfile.TemporaryDirectory() as empty:
+        return subprocess.run(command, cwd=empty, env=_environment(execute=execute), check=False).returncode
+
+
+def _environment(*, execute: bool) -> dict[str, str]:
+    return {**os.environ, **_BANNERS_OFF, "CLOACINA_DOCS_EXECUTE": str(execute).lower()}
+
+
+def _problems(log: str) -> list[str]:
+    """Return what mkdocs warned of, each with the lines that belong to it, and the error that ended the build."""
+    problems: list[str] = []
+    for line in log.splitlines():
+        found = _PROBLEM.match(line)
+        if found:
+            problems.append(found["text"])
+        elif _RAISED.match(line):
+            problems.append(line)
+    return problems

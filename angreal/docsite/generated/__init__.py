@@ -1,0 +1,47 @@
+"""Parts of pages that are written from the code when the site is built, so that they cannot drift from it.
+
+A page says where such a part goes with a comment on a line of its own::
+
+    <!-- generate: errors -->
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from docsite.generated.errors import error_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+GENERATORS: Mapping[str, Callable[[Path], str]] = {"errors": error_reference}
+
+_MARK = re.compile(r"^<!-- generate: (?P<name>[\w-]+) -->$", re.MULTILINE)
+
+
+class UnknownPart(Exception):
+    """Raised when a page asks for a part that nothing generates."""
+
+
+def expand(markdown: str, page: str, docs: Path) -> str:
+    """Return the Markdown of a page with its generated parts written out.
+
+    Args:
+        markdown: The page as its author wrote it.
+        page: Its path, for messages.
+        docs: The folder of the pages.
+
+    Raises:
+        UnknownPart: When the page asks for a part that does not exist.
+    """
+
+    def write(mark: re.Match[str]) -> str:
+        generator = GENERATORS.get(mark["name"])
+        if generator is None:
+            known = ", ".join(sorted(GENERATORS))
+            raise UnknownPart(f"{page}: `generate: {mark['name']}` is not known; there are: {known}")
+        return generator(docs)
+
+    return _MARK.sub(write, markdown)
