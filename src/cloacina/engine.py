@@ -165,6 +165,9 @@ class Engine:
 
     async def wait(self, run: ExecutionRun, limit: float | None) -> ExecutionResult:
         """Wait for the end of an execution, for at most `limit` seconds."""
+        if limit is None:
+            await self._scheduler.wait(run)
+            return run.result()
         with anyio.move_on_after(limit):
             await self._scheduler.wait(run)
         if not run.is_over:
