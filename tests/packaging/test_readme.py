@@ -40,3 +40,11 @@ def test_every_link_to_a_file_leads_to_one(page: str) -> None:
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text())
     missing = [target for target in targets if "://" not in target and not (path.parent / target).exists()]
     assert missing == []
+
+
+def test_every_decision_record_is_listed_once() -> None:
+    records = sorted(path.name for path in (ROOT / "adr").glob("[0-9]*.md"))
+    listed = re.findall(r"\]\(([0-9][^)]*\.md)\)", (ROOT / "adr" / "README.md").read_text())
+    assert listed == records
+    numbers = [record[:4] for record in records]
+    assert numbers == [f"{number:04}" for number in range(1, len(records) + 1)]
