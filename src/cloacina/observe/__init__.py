@@ -1,0 +1,8 @@
+"""Seeing what a runner did: from the events in its store to a timeline of its slots."""
+
+from __future__ import annotations
+
+from cloacina.observe.timeline import Stretch, StretchKind, read_stretches
+from cloacina.observe.timeline_text import render_timeline
+
+__all__ = ["Stretch", "StretchKind", "read_stretches", "render_timeline"]
