@@ -1,0 +1,81 @@
+"""The program: its commands, its help, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import TyperException
+
+from cloacina import __version__
+from cloacina.cli.exit_codes import ExitCode, exit_code_of
+from cloacina.cli.explain import explain
+from cloacina.cli.run import run
+from cloacina.errors import CloacinaError, CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A paragraph that starts with \b keeps its lines.
+_EXIT_CODES = "\n".join(["\b", "Exit codes:", *(f"{code.value:>5}  {code.meaning}" for code in ExitCode)])
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.command(short_help="Run a workflow out of a Python file.", epilog=_EXIT_CODES)(run)
+app.command(short_help="Show what an error code means, and what to do about it.")(explain)
+
+
+@app.callback(invoke_without_command=True, epilog=_EXIT_CODES)
+def cloacina(
+    context: typer.Context,
+    *,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> int:
+    """Run workflows whose tasks wait for the world without holding a slot."""
+    if show_version:
+        print(f"cloacina {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+    return ExitCode.OK
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; by default what the process was started with.
+
+    Returns:
+        The exit code, one of `ExitCode`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            # A character that the terminal's encoding lacks must not end a run.
+            reconfigure(errors="backslashreplace")
+    try:
+        code = app(args=arguments, prog_name="cloacina", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes at its end once more; that has to go nowhere, and quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OUTPUT_CLOSED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except TyperException as problem:
+        return _refuse(CommandError(f"{problem.format_message().rstrip('.')}; see 'cloacina --help'."))
+    except CloacinaError as error:
+        return _refuse(error)
+    except Exception:  # noqa: BLE001 - nothing else is left that could show it
+        traceback.print_exc()
+        print("error: this is a defect in Cloacina; please report it with the lines above", file=sys.stderr)
+        return ExitCode.DEFECT
+    return int(code or ExitCode.OK)
+
+
+def _refuse(error: CloacinaError) -> ExitCode:
+    print(f"error: {error}", file=sys.stderr)
+    return exit_code_of(error)

@@ -1,0 +1,42 @@
+"""What the command line's exit codes mean. They are part of the public interface."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Self
+
+from cloacina.errors import CloacinaError, ExecutionCancelled, ExecutionError, StoreError, UnknownWorkflow
+
+
+class ExitCode(IntEnum):
+    """The exit code of `cloacina`; each member's `meaning` is what `cloacina --help` shows."""
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make a member of its number and its meaning."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.__doc__ = member.meaning = meaning
+        return member
+
+    OK = 0, "what was asked for is done; an execution completed"
+    FAILED = 1, "the execution failed"
+    USAGE = 2, "wrong usage or input: nothing was run"
+    STORE = 3, "the database cannot be opened, read or written"
+    CANCELLED = 4, "the execution was cancelled by someone else"
+    DEFECT = 70, "a defect in Cloacina itself; the traceback is shown"
+    INTERRUPTED = 130, "interrupted by Ctrl+C; the execution is cancelled"
+    OUTPUT_CLOSED = 141, "nobody reads the output any more; the execution is cancelled"
+    TERMINATED = 143, "asked to end by SIGTERM; the execution is cancelled"
+
+
+def exit_code_of(error: CloacinaError) -> ExitCode:
+    """Return the exit code for an error that ends a command."""
+    if isinstance(error, StoreError):
+        return ExitCode.STORE
+    if isinstance(error, ExecutionCancelled):
+        return ExitCode.CANCELLED
+    if isinstance(error, ExecutionError) and not isinstance(error, UnknownWorkflow):
+        return ExitCode.FAILED
+    return ExitCode.USAGE

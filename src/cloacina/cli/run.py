@@ -1,0 +1,78 @@
+"""`cloacina run`: run a workflow out of a file, with progress, and show its result."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from cloacina.cli.context_argument import read_context
+from cloacina.cli.loading import Target, load_workflow
+from cloacina.configuration import DEFAULT_MAX_CONCURRENT_TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_DEFAULT_DATABASE = "cloacina.db"
+
+
+def run(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE[:WORKFLOW]",
+            help="A Python file, and the workflow in it by name or variable when there are several.",
+            show_default=False,
+        ),
+    ],
+    *,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON | @FILE", help="The initial context: a JSON object, or a file with one; @- is stdin."
+        ),
+    ] = None,
+    slots: Annotated[
+        int, typer.Option(min=1, envvar="CLOACINA_MAX_CONCURRENT_TASKS", help="How many tasks run at once.")
+    ] = DEFAULT_MAX_CONCURRENT_TASKS,
+    database: Annotated[
+        str, typer.Option(metavar="URL | PATH", envvar="CLOACINA_DATABASE", help="Where executions are stored.")
+    ] = _DEFAULT_DATABASE,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON document to stdout, and everything else to stderr.")
+    ] = False,
+) -> int:
+    """Run a workflow, show its progress, and print the context it ends with."""
+    with _reserved_stdout() if as_json else _plain_stdout() as result_stream:
+        values = read_context(context)
+        workflow = load_workflow(Target.parse(target))
+        # What runs workflows takes half a second to import: wrong input is refused before that.
+        from cloacina.cli.execute import execute  # noqa: PLC0415
+
+        address = database if "://" in database else Path(database)
+        code, document = execute(workflow, values, database=address, slots=slots, as_json=as_json)
+        if document:
+            print(document, file=result_stream, flush=True)
+    return code
+
+
+@contextmanager
+def _plain_stdout() -> Generator[TextIO]:
+    yield sys.stdout
+
+
+@contextmanager
+def _reserved_stdout() -> Generator[TextIO]:
+    """Yield the real standard output; what tasks and their subprocesses write to it goes to stderr meanwhile."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
+        os.dup2(2, 1)
+        try:
+            yield stdout
+        finally:
+            sys.stdout.flush()
+            os.dup2(stdout.fileno(), 1)
