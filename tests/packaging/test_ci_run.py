@@ -23,7 +23,7 @@ case "$*" in *"$FAILING_STEP") exit 3 ;; esac
 """
 PYTHON = """\
 #!/bin/sh
-mkdir -p .uv/bin && cp ../uv .uv/bin/uv && cp /bin/true .uv/bin/pip
+mkdir -p .uv/bin && cp ../uv .uv/bin/uv && echo '#!/bin/sh' >.uv/bin/pip && chmod +x .uv/bin/pip
 """
 
 
