@@ -21,7 +21,7 @@ from project import (
 SUITES = sorted(folder.name for folder in (ROOT / "tests").iterdir() if folder.is_dir() and folder.name.isalpha())
 
 # What depends on the version of Python. The other suites build, render and browse: once is enough.
-SUITES_FOR_EACH_PYTHON = [suite for suite in ("unit", "integration") if suite in SUITES]
+SUITES_FOR_EACH_PYTHON: list[str] = [suite for suite in ("unit", "integration") if suite in SUITES]
 
 
 @angreal.command(name="test", about="Run the tests; what follows `--` goes to pytest")
