@@ -6,7 +6,7 @@ import sys
 
 import angreal
 
-from project import arguments_after_dashes, run
+from project import arguments_after_dashes, run_module
 
 
 @angreal.command(name="bench", about="Run the benchmarks; what follows `--` goes to them")
@@ -15,4 +15,4 @@ from project import arguments_after_dashes, run
 )
 def bench(arguments: str | None = None) -> None:  # noqa: ARG001 - angreal hands on only the first of several values
     """Run the benchmarks, and leave with their exit code."""
-    sys.exit(run([sys.executable, "benchmarks", *arguments_after_dashes()]))
+    sys.exit(run_module("benchmarks", *arguments_after_dashes()))
