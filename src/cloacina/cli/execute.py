@@ -84,7 +84,7 @@ def execute(
     console = Console(file=stream, highlight=False)
     # Failures are shown with their traceback at the end; what else the engine has to say must not get lost.
     logging.getLogger("cloacina.scheduling").setLevel(logging.ERROR)
-    progress = ExecutionProgress(workflow.tasks)
+    progress = ExecutionProgress({task.id: not task.dependencies for task in workflow.tasks.values()})
     view: ProgressView
     with Interruption() as interruption, Runner(database, max_concurrent_tasks=slots) as runner:
         execution = runner.submit(workflow, context)
@@ -96,8 +96,7 @@ def execute(
             view.note(f"{workflow.name}: {count}, slots: {slots}, execution {execution.id} in {database}")
         with view:
             result = _follow(runner, execution, progress, view, interruption)
-    held = sum(task.held for task in progress.tasks.values())
-    print(f"{result.status} in {_elapsed(progress)}; {held:.1f} s of work in slots", file=stream, flush=True)
+    print(f"{result.status} in {_seconds(progress):.3f} s", file=stream, flush=True)
     if result.error is not None:
         print(describe_failure(result.error), file=sys.stderr)
     code = _EXIT_CODES[result.status]
@@ -137,11 +136,12 @@ def _follow(
             execution.cancel()
 
 
-def _elapsed(progress: ExecutionProgress) -> str:
+def _seconds(progress: ExecutionProgress) -> float:
+    """Return how long the execution took: from its first event to the last change of a task."""
     moments = [task.since for task in progress.tasks.values() if task.since]
     if progress.started_at is None or not moments:
-        return "0.0 s"
-    return f"{(max(moments) - progress.started_at).total_seconds():.1f} s"
+        return 0.0
+    return (max(moments) - progress.started_at).total_seconds()
 
 
 def _document(workflow: Workflow, result: ExecutionResult) -> str:

@@ -42,6 +42,8 @@ class LineProgress:
 
     def _write(self, change: StateChange) -> None:
         begin = self._progress.started_at or change.at
-        again = f" (attempt {change.attempt})" if change.state is TaskState.ACTIVE and change.attempt > 1 else ""
+        more = f" ({change.because})" if change.because else ""
+        if change.state is TaskState.ACTIVE and change.attempt > 1:
+            more = f" (attempt {change.attempt})"
         seconds = (change.at - begin).total_seconds()
-        print(f"{seconds:9.3f} s  {change.task_id:{self._width}}  {change.state}{again}", file=self._stream)
+        print(f"{seconds:9.3f} s  {change.task_id:{self._width}}  {change.state}{more}", file=self._stream)

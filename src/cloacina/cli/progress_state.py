@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cloacina.store.records import EventRecord, EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 
@@ -89,17 +89,20 @@ class StateChange:
     state: TaskState
     at: datetime
     attempt: int
+    because: str
+    """Why it is retried or skipped; empty for every other state."""
 
 
 class ExecutionProgress:
     """How far an execution has come.
 
     Args:
-        task_ids: The tasks, in the order in which they are shown.
+        tasks: The tasks, in the order in which they are shown, and whether each is ready from the beginning.
     """
 
-    def __init__(self, task_ids: Iterable[str]) -> None:
-        self.tasks = {task_id: TaskProgress(task_id) for task_id in task_ids}
+    def __init__(self, tasks: Mapping[str, bool]) -> None:
+        states = {True: TaskState.READY, False: TaskState.PENDING}
+        self.tasks = {task_id: TaskProgress(task_id, states[is_ready]) for task_id, is_ready in tasks.items()}
         self.started_at: datetime | None = None
         self.last_event: int | None = None
 
@@ -115,9 +118,19 @@ class ExecutionProgress:
             task = self.tasks[event.task_id]
             task.enter(state, event.at)
             task.attempt = event.attempt or task.attempt
-            changes.append(StateChange(task.task_id, state, event.at, task.attempt))
+            changes.append(
+                StateChange(task.task_id, state, event.at, task.attempt, _because(state, event.detail or {}))
+            )
         return changes
 
     def count(self) -> Counter[TaskState]:
         """Return how many tasks are in each state."""
         return Counter(task.state for task in self.tasks.values())
+
+
+def _because(state: TaskState, detail: Mapping[str, Any]) -> str:
+    if state is TaskState.RETRYING and "error" in detail:
+        return f"{detail['error']}; again in {detail.get('delay', 0):g} s"
+    if state is TaskState.SKIPPED and "because" in detail:
+        return f"{detail['because']!r} did not complete"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -67,8 +68,9 @@ _IMPORTANCE = [
 ]
 _LINES_FOR_OTHERS = 4  # the head, the line of what is left out, and the cursor's, with one to spare
 _FRAMES_PER_SECOND = 10
-_NARROW = 56
-_MINUTE, _HOUR = 60, 3600
+_SYMBOL_WIDTH, _STATE_WIDTH, _TIME_WIDTH, _GAP = 1, len(TaskState.COMPLETED), len("in a slot"), 2
+_NARROW = 60  # columns; below, there is no room for both times
+_SHORT, _MINUTE, _HOUR = 0.05, 60, 3600  # seconds
 
 
 class TableProgress:
@@ -100,7 +102,11 @@ class TableProgress:
         self._live.stop()
 
     def update(self, changes: list[StateChange]) -> None:
-        """Nothing to do: the table is drawn anew ten times a second anyway."""
+        """Tell above the table why a task is retried; the table itself is drawn anew ten times a second anyway."""
+        for change in changes:
+            if change.state is TaskState.RETRYING:
+                text = f"attempt {change.attempt} of {change.task_id!r} failed: {change.because}"
+                self._live.console.print(Text(text, "yellow"))
 
     def note(self, text: str) -> None:
         """Show a line below the table."""
@@ -109,7 +115,7 @@ class TableProgress:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         now = self._frozen_at or datetime.now(UTC)
         shown = self._chosen(max(options.size.height - _LINES_FOR_OTHERS, 1))
-        lines: list[RenderableType] = [self._head(now), self._table(shown, now, is_narrow=options.max_width < _NARROW)]
+        lines: list[RenderableType] = [self._head(now), self._table(shown, now, options.max_width)]
         if hidden := [task for task in self._progress.tasks.values() if task not in shown]:
             counts = ", ".join(
                 f"{count} {state}" for state in TaskState if (count := sum(task.state is state for task in hidden))
@@ -126,19 +132,25 @@ class TableProgress:
         ended = sum(count for state, count in counts.items() if state.is_final)
         head = Text(no_wrap=True, overflow="ellipsis")
         head.append(self._name, "bold")
-        head.append(f"  {ended} of {len(self._progress.tasks)} tasks")
-        head.append(f"  {busy} of {self._slots} slots", "green" if busy else "")
+        head.append(f"  {ended}/{len(self._progress.tasks)} done")
+        head.append(f"  {busy}/{self._slots} slots", "green" if busy else "")
         head.append(f"  {_duration((now - begin).total_seconds())}", "dim")
         return head
 
-    def _table(self, tasks: list[TaskProgress], now: datetime, *, is_narrow: bool) -> Table:
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=not is_narrow, header_style="dim")
-        table.add_column("", width=1, no_wrap=True)
-        table.add_column("task", no_wrap=True, overflow="ellipsis", min_width=8)
-        table.add_column("", no_wrap=True, width=len(TaskState.COMPLETED))
-        table.add_column("in a slot", no_wrap=True, justify="right", width=9)
+    def _table(self, tasks: list[TaskProgress], now: datetime, width: int) -> Table:
+        is_narrow = width < _NARROW
+        taken = sum(w + _GAP for w in (_SYMBOL_WIDTH, _STATE_WIDTH, _TIME_WIDTH)) + (
+            0 if is_narrow else _TIME_WIDTH + _GAP
+        )
+        longest = max(cell_len(self._label(task)) for task in self._progress.tasks.values())
+        table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_header=not is_narrow, header_style="dim")
+        # Rich would take from every column when there is too little room; only the names may give way.
+        table.add_column("", width=_SYMBOL_WIDTH)
+        table.add_column("task", width=max(min(longest, width - taken), 8), no_wrap=True, overflow="ellipsis")
+        table.add_column("", width=_STATE_WIDTH)
+        table.add_column("in a slot", justify="right", width=_TIME_WIDTH)
         if not is_narrow:
-            table.add_column("waiting", no_wrap=True, justify="right", width=9)
+            table.add_column("waiting", justify="right", width=_TIME_WIDTH)
         for task in tasks:
             table.add_row(*self._row(task, now, is_narrow=is_narrow))
         return table
@@ -146,14 +158,15 @@ class TableProgress:
     def _row(self, task: TaskProgress, now: datetime, *, is_narrow: bool) -> list[Text]:
         held, waited = task.times(now)
         style = _STYLES[task.state]
-        name = Text(task.task_id, "dim" if task.since is None else "")
-        if task.attempt > 1:
-            name.append(f" (attempt {task.attempt})", "yellow")
         symbol = _SYMBOLS[task.state] if self._is_unicode else _ASCII_SYMBOLS.get(task.state, "-")
+        name = Text(self._label(task), "dim" if task.since is None else "yellow" if task.attempt > 1 else "")
         row = [Text(symbol, style), name, Text(task.state, style)]
         if is_narrow:
-            return [*row, Text(_duration(waited if task.state.is_waiting else held), "dim")]
-        return [*row, Text(_duration(held) if held else ""), Text(_duration(waited) if waited else "", "cyan")]
+            return [*row, Text(_duration(max(held, waited)), "cyan" if waited > held else "")]
+        return [*row, Text(_duration(held)), Text(_duration(waited), "cyan")]
+
+    def _label(self, task: TaskProgress) -> str:
+        return f"{task.task_id} (attempt {task.attempt})" if task.attempt > 1 else task.task_id
 
     def _chosen(self, room: int) -> list[TaskProgress]:
         """Return the tasks to show, in their order: all, or the most important ones when there is no room for all."""
@@ -170,7 +183,10 @@ class TableProgress:
 
 
 def _duration(seconds: float) -> str:
-    seconds = max(seconds, 0.0)
+    if seconds <= 0:
+        return ""
+    if seconds < _SHORT:
+        return "<0.1 s"
     if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), _MINUTE)
