@@ -15,6 +15,7 @@ from cloacina.configuration import Configuration
 from cloacina.errors import RunnerClosed, UnknownExecution
 from cloacina.execution.clock import SystemClock
 from cloacina.execution.event_loop import EventLoop
+from cloacina.execution.journal import Journal
 from cloacina.execution.resources import Resources
 from cloacina.execution.slots import SlotPool
 from cloacina.execution.threads import BodyThreads
@@ -74,6 +75,7 @@ class Engine:
         configuration, clock = self._configuration, self._clock
         self._store = await anyio.to_thread.run_sync(Store.open, configuration.database, configuration.durability)
         loop = EventLoop.current()
+        self._journal = Journal(loop, self._store.write)
         self._resources = resources = Resources(
             loop=loop,
             clock=clock,
@@ -82,7 +84,7 @@ class Engine:
             conditions=ConditionThreads(loop),
             threads=BodyThreads(loop),
             blocking_waits=anyio.CapacityLimiter(configuration.max_blocking_waits),
-            write=self._store.write,
+            write=self._journal.write,
         )
         self._scheduler = Scheduler(resources)
         loop.on_error = self._scheduler.break_down
@@ -118,6 +120,7 @@ class Engine:
         await self._scheduler.cancel_all()
         resources.timers.close()
         await self._timers_ended
+        self._journal.close()
         resources.conditions.close()
         resources.threads.close()
         await anyio.to_thread.run_sync(self._store.close)
@@ -136,6 +139,7 @@ class Engine:
             resources.slots.available == resources.slots.capacity
             and not resources.slots.queued
             and not resources.conditions.outstanding
+            and self._journal.is_empty
             and not self._store.in_flight
         )
 
@@ -188,6 +192,7 @@ class Engine:
     ) -> T:
         """Run a query that sees everything that was queued before."""
         self._refuse_unless_open()
+        self._journal.flush()
         return await self._store.read(query, *args, **kwargs)
 
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:

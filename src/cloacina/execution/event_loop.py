@@ -8,6 +8,7 @@ against anyio. See adr/0002.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from abc import ABC, abstractmethod
@@ -17,7 +18,6 @@ import anyio.lowlevel
 
 if TYPE_CHECKING:
     import asyncio
-    import contextvars
     from collections.abc import Callable, Coroutine, Generator
 
     import trio
@@ -77,6 +77,10 @@ class EventLoop(ABC):
         """
 
     @abstractmethod
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run a callback in the next turn of the loop; on the loop's thread only."""
+
+    @abstractmethod
     def one_shot(self) -> OneShot[Any]:
         """Return a new one-shot result."""
 
@@ -100,6 +104,8 @@ class AsyncioLoop(EventLoop):
         import asyncio  # noqa: PLC0415 - loaded already; trio users don't pay for it
 
         self._loop = loop
+        # Callbacks are the engine's: they keep no submitter's context variables alive.
+        self._context = contextvars.copy_context()
         self._task_type = asyncio.Task
         self._tasks: set[asyncio.Task[None]] = set()
         self._forget = self._tasks.discard
@@ -107,12 +113,15 @@ class AsyncioLoop(EventLoop):
 
     def post(self, callback: Callable[[], object]) -> bool:
         try:
-            self._loop.call_soon_threadsafe(self._guarded, callback)
+            self._loop.call_soon_threadsafe(self._guarded, callback, context=self._context)
         except RuntimeError:
             if self._loop.is_closed():
                 return False
             raise
         return True
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self._loop.call_soon(self._guarded, callback, context=self._context)
 
     def one_shot(self) -> OneShot[Any]:
         return self._loop.create_future()
@@ -141,6 +150,9 @@ class TrioLoop(EventLoop):
         except self._finished:
             return False
         return True
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self._token.run_sync_soon(self._guarded, callback)
 
     def one_shot(self) -> OneShot[Any]:
         return _TrioOneShot()

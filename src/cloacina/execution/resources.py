@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from cloacina.execution.waiting.flush import PollFlush
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import anyio
 
     from cloacina.execution.clock import Clock
     from cloacina.execution.event_loop import EventLoop
+    from cloacina.execution.journal import Write
     from cloacina.execution.slots import SlotPool
     from cloacina.execution.threads import BodyThreads
     from cloacina.execution.waiting.conditions import ConditionThreads
     from cloacina.execution.waiting.timers import Timers
     from cloacina.execution.waiting.wait import Wait
-    from cloacina.store.changes import Change
-
-
-class Write(Protocol):
-    """Queues changes for one transaction, and returns at once."""
-
-    def __call__(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
