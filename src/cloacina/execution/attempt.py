@@ -21,7 +21,7 @@ from cloacina.handle import call_with_task_handle, with_task_handle
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from cloacina.execution.resources import Resources
     from cloacina.execution.task_execution import TaskExecution
@@ -49,6 +49,24 @@ class Outcome:
     error: BaseException | None = None
 
 
+class AttemptOwner(Protocol):
+    """Who made an attempt; told of its progress on the loop's thread."""
+
+    def attempt_started(self) -> list[Change]:
+        """Return what is to be stored with the start of an attempt, which holds a slot now."""
+        ...
+
+    def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:
+        """Take the outcome of an attempt, once.
+
+        Args:
+            attempt: The attempt.
+            outcome: How it ended.
+            slot: The number of the slot that it held last.
+        """
+        ...
+
+
 class Stoppable(Protocol):
     """What can be told to stop: the cancel scope of an async body, or the calls that a blocking one is parked in."""
 
@@ -68,12 +86,12 @@ class Attempt:
         task: The task execution; its `attempt` is this one's number.
         base: The context it starts from: JSON text by key.
         variables: The context variables of the one who submitted the execution; the body gets its own copy.
-        on_start: Called on the loop's thread when the attempt has a slot; returns changes to store with its start.
-        on_end: Called on the loop's thread, once, with the outcome and the number of the slot that was held last.
+        owner: Told of its start and end.
     """
 
     __slots__ = (
         "__weakref__",
+        "_base",
         "_budget",
         "_budget_since",
         "_context",
@@ -81,8 +99,7 @@ class Attempt:
         "_has_started",
         "_is_cancelled",
         "_is_timed_out",
-        "_on_end",
-        "_on_start",
+        "_owner",
         "_scope",
         "_timer",
         "_variables",
@@ -97,16 +114,15 @@ class Attempt:
         task: TaskExecution,
         base: Mapping[str, str],
         variables: contextvars.Context,
-        on_start: Callable[[], list[Change]],
-        on_end: Callable[[Outcome, int | None], None],
+        owner: AttemptOwner,
     ) -> None:
         self.resources = resources
         self.task = task
         self.token = SlotToken(resources.slots)
         self._context = Context.from_encoded(base)
         self._variables = variables
-        self._on_start = on_start
-        self._on_end = on_end
+        self._owner = owner
+        self._base = base
         self._scope: Stoppable | None = None
         self._is_cancelled = False
         self._is_timed_out = False
@@ -117,6 +133,11 @@ class Attempt:
         self._timer: Timer | None = None
 
     @property
+    def base(self) -> Mapping[str, str]:
+        """The context it started from: JSON text by key."""
+        return self._base
+
+    @property
     def is_stopped(self) -> bool:
         """Whether the attempt was cancelled or has timed out."""
         return self._is_cancelled or self._is_timed_out
@@ -125,7 +146,7 @@ class Attempt:
 
     def start(self) -> None:
         """Queue for a slot, and run when it is granted."""
-        self.resources.slots.claim(self.token, self._granted)
+        self.resources.slots.claim(self.token, self)
 
     def cancel(self) -> None:
         """End the attempt.
@@ -145,14 +166,15 @@ class Attempt:
         if not self.task.definition.is_async:
             self._give_up(CANCELLED)
 
-    def _granted(self) -> None:
+    def slot_granted(self) -> None:
+        """Start the body: the token holds a slot."""
         resources, task = self.resources, self.task
         self._has_started = True
         now = resources.clock.time()
         task.started_at = now
         task.status = TaskStatus.RUNNING
         task.sub_status = SubStatus.ACTIVE
-        changes = self._on_start()
+        changes = self._owner.attempt_started()
         changes.append(task.state())
         changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot))
         resources.write(changes)
@@ -213,7 +235,7 @@ class Attempt:
 
     def _end(self, outcome: Outcome, slot: int | None) -> None:
         self._has_ended = True
-        self._on_end(outcome, slot)
+        self._owner.attempt_ended(self, outcome, slot)
 
     def _give_up(self, outcome: Outcome) -> None:
         """Report the outcome of a body that goes on in its thread, with its slot."""

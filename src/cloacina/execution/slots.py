@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloacina.errors import ConcurrentWait, InvalidOption
 from cloacina.execution.event_loop import EventLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from cloacina.execution.event_loop import OneShot
+
+
+class Claimant(Protocol):
+    """Who queues for a slot."""
+
+    def slot_granted(self) -> None:
+        """Go on: the token that was queued holds a slot. Called once, on the loop's thread."""
+        ...
 
 
 class SlotPool:
@@ -50,7 +58,7 @@ class SlotPool:
             raise InvalidOption(message)
         self._capacity = capacity
         self._free = list(range(capacity))
-        self._queue: OrderedDict[SlotToken, Callable[[], None]] = OrderedDict()
+        self._queue: OrderedDict[SlotToken, Claimant] = OrderedDict()
         self._lost: deque[int] = deque()
         self._loop = loop
 
@@ -80,21 +88,21 @@ class SlotPool:
         await token.reclaim()
         return token
 
-    def claim(self, token: SlotToken, on_grant: Callable[[], None]) -> None:
+    def claim(self, token: SlotToken, claimant: Claimant) -> None:
         """Queue a token for a slot.
 
         Args:
             token: A token that neither holds a slot nor is queued.
-            on_grant: Called once, on the loop's thread, when the token holds one: at once if one is free.
+            claimant: Told when the token holds one: at once if one is free.
         """
         if self._lost:
             self._collect_lost()
         if self._free:
             # A slot is free only while nobody queues.
             token._slot = heapq.heappop(self._free)  # noqa: SLF001 - the pool and its tokens are one thing
-            on_grant()
+            claimant.slot_granted()
         else:
-            self._queue[token] = on_grant
+            self._queue[token] = claimant
 
     def withdraw(self, token: SlotToken) -> bool:
         """Take a token out of the queue.
@@ -110,9 +118,9 @@ class SlotPool:
 
     def _free_slot(self, slot: int) -> None:
         if self._queue:
-            token, on_grant = self._queue.popitem(last=False)
+            token, claimant = self._queue.popitem(last=False)
             token._slot = slot  # noqa: SLF001 - as above
-            on_grant()
+            claimant.slot_granted()
         else:
             heapq.heappush(self._free, slot)
 
@@ -179,15 +187,10 @@ class SlotToken:
         if self._pool.is_queued(self):
             message = "this token is waiting for its slot already; a token can be reclaimed by one task at a time"
             raise ConcurrentWait(message)
-        granted = self._pool._running_loop().one_shot()  # noqa: SLF001 - as above
-
-        def grant() -> None:
-            if not granted.done():
-                granted.set_result(None)
-
-        self._pool.claim(self, grant)
+        claim = _Claim(self._pool._running_loop().one_shot())  # noqa: SLF001 - as above
+        self._pool.claim(self, claim)
         try:
-            await granted
+            await claim.granted
         except BaseException:
             if not self._pool.withdraw(self):
                 self.release()
@@ -196,3 +199,16 @@ class SlotToken:
     def __del__(self) -> None:
         if self._slot is not None:
             self._pool._lose_slot(self._slot)  # noqa: SLF001 - as above
+
+
+class _Claim:
+    """A task that awaits its slot."""
+
+    __slots__ = ("granted",)
+
+    def __init__(self, granted: OneShot[None]) -> None:
+        self.granted = granted
+
+    def slot_granted(self) -> None:
+        if not self.granted.done():
+            self.granted.set_result(None)

@@ -6,14 +6,14 @@ import json
 import logging
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cloacina.context import decode, encode_mapping
 from cloacina.execution.attempt import Attempt, Outcome
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.scheduling.failure import error_record
-from cloacina.scheduling.merging import ContextMerger
+from cloacina.scheduling.merging import NOTHING_WRITTEN
 from cloacina.store import changes
 from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
-    from cloacina.scheduling.merging import State
+    from cloacina.scheduling.merging import ContextMerger, State
     from cloacina.store.changes import Change
     from cloacina.store.records import ErrorRecord
     from cloacina.workflow import Workflow
@@ -45,6 +45,14 @@ _EXECUTION_EVENTS = {
 }
 
 
+class RunOwner(Protocol):
+    """Who made a run."""
+
+    def run_ended(self, run: ExecutionRun) -> None:
+        """Forget a run: its end is committed."""
+        ...
+
+
 class ExecutionRun:
     """One execution, from its submission to its end; all of it on the loop's thread.
 
@@ -54,7 +62,7 @@ class ExecutionRun:
         context: The initial context: JSON text by key.
         variables: The context variables of the submitter, which the bodies see.
         resources: What it runs on.
-        on_end: Called when its end is committed.
+        owner: Told when its end is committed.
     """
 
     __slots__ = (
@@ -63,7 +71,7 @@ class ExecutionRun:
         "_is_cancelled",
         "_merger",
         "_missing",
-        "_on_end",
+        "_owner",
         "_remaining",
         "_resources",
         "_result",
@@ -87,7 +95,7 @@ class ExecutionRun:
         context: Mapping[str, str],
         variables: contextvars.Context,
         resources: Resources,
-        on_end: Callable[[ExecutionRun], None],
+        owner: RunOwner,
     ) -> None:
         self.id = new_id()
         self.workflow = workflow
@@ -98,7 +106,7 @@ class ExecutionRun:
         self._context: Mapping[str, str] = context
         self._variables = variables
         self._resources = resources
-        self._on_end = on_end
+        self._owner = owner
         graph = workflow.graph
         self.tasks = [
             TaskExecution(
@@ -106,15 +114,16 @@ class ExecutionRun:
             )
             for position, (definition, dependencies) in enumerate(zip(graph.tasks, graph.dependencies, strict=True))
         ]
-        self._missing = [len(dependencies) for dependencies in graph.dependencies]
+        # How many dependencies of a task have not completed; it has an entry from the first that has.
+        self._missing: dict[int, int] | None = None
         self._remaining = len(self.tasks)
         # The state before task i until it has completed, then the state after it.
         self._states: list[State | None] = [None] * len(self.tasks)
         self._attempts: dict[int, Attempt] = {}
-        self._retries: dict[int, Timer] = {}
+        self._retries: dict[int, Timer] | None = None
         self._started_at: float | None = None
         self._is_cancelled = False
-        self._waiters: list[OneShot[None]] = []
+        self._waiters: list[OneShot[None]] | None = None
         self._result: ExecutionResult | None = None
 
     # ── From the submission to the start ─────────────────────────────────────────────────────────────────────────────
@@ -131,10 +140,9 @@ class ExecutionRun:
         """Start the tasks that depend on nothing; called when the creation is committed."""
         if self._is_cancelled or self.is_over:
             return
-        initial = self._merger.initial(self._context)
-        for position, missing in enumerate(self._missing):
-            if not missing:
-                self._states[position] = initial
+        for position, dependencies in enumerate(self.workflow.graph.dependencies):
+            if not dependencies:
+                self._states[position] = NOTHING_WRITTEN
                 self._attempt(position, self._context)
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -148,12 +156,12 @@ class ExecutionRun:
             task,
             base,
             self._variables,
-            self._has_started,
-            partial(self._has_ended, position, base),
+            self,
         )
         attempt.start()
 
-    def _has_started(self) -> list[Change]:
+    def attempt_started(self) -> list[Change]:
+        """Return what is to be stored with the start of the first attempt."""
         if self._started_at is not None:
             return []
         self._started_at = now = self._resources.clock.time()
@@ -163,10 +171,11 @@ class ExecutionRun:
             changes.event(self.id, None, None, EventType.EXECUTION_STARTED, now),
         ]
 
-    def _has_ended(self, position: int, base: Mapping[str, str], outcome: Outcome, slot: int | None) -> None:
+    def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:
         """Take the outcome of an attempt: complete the task, retry it, or fail it and skip what depends on it."""
+        task = attempt.task
+        position = task.position
         del self._attempts[position]
-        task = self.tasks[position]
         now = self._resources.clock.time()
         if outcome.status is TaskStatus.COMPLETED:
             self._complete(position, outcome.changes or {}, now, slot)
@@ -174,7 +183,7 @@ class ExecutionRun:
         if outcome.error is not None:
             record = error_record(outcome.error, task.definition.id, task.attempt)
             if not self._is_cancelled and task.definition.retry.should_retry(outcome.error, task.attempt):
-                self._retry(position, base, record, now, slot)
+                self._retry(position, attempt.base, record, now, slot)
                 return
             self._fail(position, record, now, slot)
             return
@@ -183,7 +192,7 @@ class ExecutionRun:
     def _complete(self, position: int, changed: Mapping[str, str | None], now: float, slot: int | None) -> None:
         task = self.tasks[position]
         if changed:
-            before = self._states[position] or {}
+            before = self._states[position] or NOTHING_WRITTEN
             self._states[position] = self._merger.after(before, position, changed)
             task.changes = encode_changes(changed)
         task.error = None
@@ -200,10 +209,13 @@ class ExecutionRun:
         detail = json.dumps({"delay": round(delay, 6), "error": f"{record.type}: {record.message}"})
         self._resources.write((task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)))
         self._log(logging.INFO, "attempt %d of task %r failed, the next follows in %.3g s: %s", task, record, delay)
+        if self._retries is None:
+            self._retries = {}
         self._retries[position] = self._resources.timers.call_after(delay, partial(self._retry_is_due, position, base))
 
     def _retry_is_due(self, position: int, base: Mapping[str, str]) -> None:
-        del self._retries[position]
+        if self._retries is not None:
+            del self._retries[position]
         task = self.tasks[position]
         task.status = TaskStatus.READY
         self._resources.write((task.state(), task.event(EventType.TASK_READY, self._resources.clock.time())))
@@ -254,19 +266,23 @@ class ExecutionRun:
         """Start what waited for this task only; called when its completion is committed."""
         if self._is_cancelled or self.is_over:
             return
-        for dependent in self.workflow.graph.dependents[position]:
-            self._missing[dependent] -= 1
-            if not self._missing[dependent] and self.tasks[dependent].status is TaskStatus.PENDING:
+        graph = self.workflow.graph
+        if self._missing is None:
+            self._missing = {}
+        for dependent in graph.dependents[position]:
+            missing = self._missing.get(dependent, len(graph.dependencies[dependent])) - 1
+            self._missing[dependent] = missing
+            if not missing and self.tasks[dependent].status is TaskStatus.PENDING:
                 self._is_ready(dependent)
 
     def _is_ready(self, position: int) -> None:
         task = self.tasks[position]
         now = self._resources.clock.time()
         dependencies = self.workflow.graph.dependencies[position]
-        state = self._merger.join([self._states[dependency] or {} for dependency in dependencies])
+        state = self._merger.join([self._states[dependency] or NOTHING_WRITTEN for dependency in dependencies])
         self._states[position] = state
         try:
-            base, conflicts = self._merger.resolve(state)
+            base, conflicts = self._merger.resolve(self._context, state)
             if conflicts:
                 raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")  # noqa: TRY301 - one way to fail
         except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
@@ -284,9 +300,9 @@ class ExecutionRun:
             return
         self._is_cancelled = True
         now = self._resources.clock.time()
-        for timer in self._retries.values():
+        for timer in (self._retries or {}).values():
             self._resources.timers.disarm(timer)
-        self._retries.clear()
+        self._retries = None
         batch: list[Change] = []
         for position, task in enumerate(self.tasks):
             if position not in self._attempts and not task.status.is_final:
@@ -321,14 +337,14 @@ class ExecutionRun:
         graph = self.workflow.graph
         completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
         states = [
-            self._states[position] or {}
+            self._states[position] or NOTHING_WRITTEN
             for position, is_completed in enumerate(completed)
             if is_completed and not any(completed[dependent] for dependent in graph.dependents[position])
         ]
         if not states:
             return self._context, {}
         try:
-            return self._merger.resolve(self._merger.join(states))
+            return self._merger.resolve(self._context, self._merger.join(states))
         except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
             if self.error is None:
                 self.error = error_record(error, None, None)
@@ -338,26 +354,27 @@ class ExecutionRun:
         self.is_over = True
         # What only the running needed is not kept by those who keep the result.
         self._states.clear()
-        self._missing.clear()
-        self._on_end(self)
+        self._missing = None
+        self._owner.run_ended(self)
         self.wake()
 
     def wake(self) -> None:
         """Wake everyone who waits for the end."""
-        for waiter in self._waiters:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
-        self._waiters.clear()
 
-    async def wait(self) -> None:
-        """Return when the execution is over and its end committed, or the runner has broken down."""
-        waiter: OneShot[None] = self._resources.loop.one_shot()
+    def add_waiter(self, waiter: OneShot[None]) -> None:
+        """Let a one-shot be set when the execution is over and its end committed, or the runner has broken down."""
+        if self._waiters is None:
+            self._waiters = []
         self._waiters.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+
+    def remove_waiter(self, waiter: OneShot[None]) -> None:
+        """Forget a one-shot whose task does not wait any more; nothing when it was set."""
+        if self._waiters is not None:
+            self._waiters.remove(waiter)
 
     def result(self) -> ExecutionResult:
         """Return the result of an execution that is over."""

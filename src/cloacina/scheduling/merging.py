@@ -10,6 +10,7 @@ references to one mapping.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloacina.context import decode, encode
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
     from cloacina.workflow import Workflow
 
-INITIAL = -1
-"""The writer of the initial context; every task supersedes it."""
-
 Writers: TypeAlias = tuple[tuple[int, str | None], ...]
 """The maximal writers of a key: a task's position, and the JSON text that it wrote, or None for a deletion."""
 
-State: TypeAlias = "dict[str, Writers]"
+State: TypeAlias = "Mapping[str, Writers]"
+"""What tasks have written, by key. What nobody has written has the value of the initial context."""
+
+NOTHING_WRITTEN: State = MappingProxyType({})
+"""The state before any task has run."""
 
 
 class ContextMerger:
@@ -42,10 +44,6 @@ class ContextMerger:
         self._graph = workflow.graph
         self._merge = workflow.merge
 
-    def initial(self, encoded: Mapping[str, str]) -> State:
-        """Return the state before any task has run."""
-        return {key: ((INITIAL, text),) for key, text in encoded.items()}
-
     def after(self, before: State, position: int, changes: Mapping[str, str | None]) -> State:
         """Return the state after a task.
 
@@ -60,29 +58,36 @@ class ContextMerger:
 
     def join(self, states: Sequence[State]) -> State:
         """Return the state that a task sees which depends on tasks with these states."""
-        joined = states[0]
-        is_own = False
+        first = states[0]
+        joined: dict[str, Writers] | None = None
         for state in states[1:]:
-            if state is joined or state is states[0]:
+            if state is first:
                 continue
-            if not is_own:
-                joined = dict(joined)
-                is_own = True
+            if joined is None:
+                joined = dict(first)
             for key, writers in state.items():
                 known = joined.get(key)
                 if known is None:
                     joined[key] = writers
                 elif known is not writers:
                     joined[key] = self._maximal({*known, *writers})
-        return joined
+        return first if joined is None else joined
 
-    def resolve(self, state: State) -> tuple[dict[str, str], dict[str, Writers]]:
+    def resolve(
+        self, initial: Mapping[str, str], state: State
+    ) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Return the values of a state as JSON text by key, and what is in conflict.
+
+        Args:
+            initial: The initial context.
+            state: What tasks have written since.
 
         Raises:
             Exception: What a function given as `merge` raised.
         """
-        values: dict[str, str] = {}
+        if not state:
+            return initial, {}
+        values = dict(initial)
         conflicts: dict[str, Writers] = {}
         for key, writers in state.items():
             text = writers[0][1]
@@ -94,8 +99,10 @@ class ContextMerger:
                     text = encode(function(written), f"merge[{key!r}]")
                 else:
                     conflicts[key] = writers
-                    continue
-            if text is not None:
+                    text = None
+            if text is None:
+                values.pop(key, None)
+            else:
                 values[key] = text
         return values, conflicts
 
@@ -120,14 +127,8 @@ class ContextMerger:
         found = sorted(writers, key=_position)
         superseded = 0
         for position, _ in found:
-            if position != INITIAL:
-                superseded |= self._graph.ancestors[position]
-        is_initial_alone = found[-1][0] == INITIAL
-        return tuple(
-            writer
-            for writer in found
-            if (is_initial_alone if writer[0] == INITIAL else not superseded >> writer[0] & 1)
-        )
+            superseded |= self._graph.ancestors[position]
+        return tuple(writer for writer in found if not superseded >> writer[0] & 1)
 
 
 def _position(writer: tuple[int, str | None]) -> int:

@@ -64,7 +64,7 @@ class Scheduler:
         runs: list[ExecutionRun] = []
         batch: list[Change] = []
         for number, context in enumerate(contexts, 1):
-            run = ExecutionRun(workflow, merger, context, variables, self._resources, self._forget)
+            run = ExecutionRun(workflow, merger, context, variables, self._resources, self)
             runs.append(run)
             batch.extend(run.creation(version))
             if not number % _AT_ONCE:
@@ -89,9 +89,15 @@ class Scheduler:
         Raises:
             StoreWriteFailed: The runner has broken down.
         """
-        if not run.is_over:
-            self.raise_failure()
-            await run.wait()
+        if run.is_over:
+            return
+        self.raise_failure()
+        waiter: OneShot[None] = self._resources.loop.one_shot()
+        run.add_waiter(waiter)
+        try:
+            await waiter
+        finally:
+            run.remove_waiter(waiter)
         if not run.is_over:
             self.raise_failure()
 
@@ -136,7 +142,8 @@ class Scheduler:
             self._commits.discard(committed)
         self.raise_failure()
 
-    def _forget(self, run: ExecutionRun) -> None:
+    def run_ended(self, run: ExecutionRun) -> None:
+        """Forget a run: its end is committed."""
         self._runs.pop(run.id, None)
         if not self._runs:
             self._wake(self._idle)

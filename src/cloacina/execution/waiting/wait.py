@@ -295,7 +295,11 @@ class Wait(Timer):
 
     def _reclaim(self, token: SlotToken) -> None:
         self._attempt.show_resuming(self)
-        self._attempt.resources.slots.claim(token, self._go_on)
+        self._attempt.resources.slots.claim(token, self)
+
+    def slot_granted(self) -> None:
+        """Let the task go on: its token holds a slot again."""
+        self._go_on()
 
     def _go_on(self) -> None:
         self._is_over = True
