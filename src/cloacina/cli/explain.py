@@ -14,7 +14,7 @@ import typer
 from cloacina.errors import CloacinaError, TaskCancelled, UnknownErrorCode, documentation_url, errors_by_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     ErrorClass = type[CloacinaError | TaskCancelled]
 
@@ -47,10 +47,25 @@ def _find(wanted: str, known: Mapping[str, ErrorClass]) -> ErrorClass:
     try:
         return names[wanted.casefold()]
     except KeyError:
-        close = [names[name] for name in get_close_matches(wanted.casefold(), names, n=3, cutoff=0.6)]
-        hint = ", ".join(f"{kind.code} ({kind.__name__})" for kind in dict.fromkeys(close))
+        close = _close_codes(match[1], known) if match else get_close_matches(wanted.casefold(), names)
+        hint = ", ".join(f"{names[name.casefold()].code} ({names[name.casefold()].__name__})" for name in close)
         advice = f"did you mean {hint}?" if hint else "`cloacina explain` lists all codes."
         raise UnknownErrorCode(f"No error has the code {wanted!r}; {advice}") from None
+
+
+def _close_codes(digits: str, known: Iterable[str]) -> list[str]:
+    """Return the codes that are likeliest meant: digits swapped, one digit wrong, and of those the nearest number."""
+
+    def distance(code: str) -> tuple[bool, int]:
+        return sorted(code[-4:]) != sorted(digits), abs(int(code[-4:]) - int(digits))
+
+    near = [
+        code
+        for code in known
+        if len(digits) == len(code[-4:])
+        and (not distance(code)[0] or sum(a != b for a, b in zip(code[-4:], digits, strict=True)) == 1)
+    ]
+    return sorted(near, key=distance)[:3]
 
 
 def _summary(kind: ErrorClass) -> str:
