@@ -1,0 +1,152 @@
+"""The floor: the least that a program can do that runs one task at a time through slots and stores what happens.
+
+Hand-written on asyncio and sqlite3, with nothing of Cloacina in it: an execution, its task and its events as rows, the
+creation and the end committed before anything builds on them, and one writer thread that puts whatever is waiting into
+one transaction. It has no dependencies between tasks, no contexts to merge, no retries, waits, timeouts or
+cancellation, no indexes and no foreign keys, and it stores three events where Cloacina stores five.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import statistics
+import threading
+import time
+import uuid
+from contextlib import asynccontextmanager, closing
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+Statement: TypeAlias = tuple[str, tuple[Any, ...]]
+Unit: TypeAlias = tuple[list[Statement], "asyncio.Future[None] | None"]
+
+_UNITS_PER_TRANSACTION = 2_000
+
+_SCHEMA = """
+CREATE TABLE executions(id TEXT PRIMARY KEY, name TEXT, status TEXT, context TEXT, created REAL, done REAL);
+CREATE TABLE tasks(id TEXT PRIMARY KEY, execution TEXT, name TEXT, status TEXT, sub_status TEXT, attempt INT,
+                   started REAL, done REAL);
+CREATE TABLE events(id INTEGER PRIMARY KEY, execution TEXT, task TEXT, type TEXT, at REAL);
+"""
+_NEW_EXECUTION = "INSERT INTO executions VALUES(?, ?, ?, ?, ?, ?)"
+_NEW_TASK = "INSERT INTO tasks VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
+_NEW_EVENT = "INSERT INTO events(execution, task, type, at) VALUES(?, ?, ?, ?)"
+_TASK_STARTED = "UPDATE tasks SET status = 'Running', sub_status = 'Active', started = ? WHERE id = ?"
+_TASK_DONE = "UPDATE tasks SET status = 'Completed', sub_status = NULL, done = ? WHERE id = ?"
+_EXECUTION_DONE = "UPDATE executions SET status = 'Completed', context = ?, done = ? WHERE id = ?"
+
+
+class _Writer:
+    """One thread that commits what is waiting, and wakes the loop once for each transaction."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Unit | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="floor-writer")
+        self._thread.start()
+
+    def post(self, statements: list[Statement]) -> None:
+        self._queue.put((statements, None))
+
+    async def commit(self, statements: list[Statement]) -> None:
+        committed: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put((statements, committed))
+        await committed
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as database:
+            database.execute("PRAGMA journal_mode = wal")
+            database.execute("PRAGMA synchronous = normal")
+            database.executescript(_SCHEMA)
+            unit = self._queue.get()
+            while unit is not None:
+                batch = [unit]
+                try:
+                    while len(batch) < _UNITS_PER_TRANSACTION and (unit := self._queue.get_nowait()) is not None:
+                        batch.append(unit)
+                except Empty:
+                    pass
+                self._commit(database, batch)
+                if unit is not None:
+                    unit = self._queue.get()
+
+    def _commit(self, database: sqlite3.Connection, batch: list[Unit]) -> None:
+        database.execute("BEGIN")
+        for statements, _ in batch:
+            for sql, parameters in statements:
+                database.execute(sql, parameters)
+        database.execute("COMMIT")
+        self._loop.call_soon_threadsafe(_wake, [committed for _, committed in batch if committed is not None])
+
+
+def _wake(waiting: list[asyncio.Future[None]]) -> None:
+    for committed in waiting:
+        if not committed.done():
+            committed.set_result(None)
+
+
+async def _execute(writer: _Writer, slots: asyncio.Semaphore) -> None:
+    execution, task, now, context = uuid.uuid4().hex, uuid.uuid4().hex, time.time(), json.dumps({"a": 1})
+    await writer.commit(
+        [
+            (_NEW_EXECUTION, (execution, "w", "Pending", context, now, None)),
+            (_NEW_TASK, (task, execution, "t", "Ready", None, 0, None, None)),
+            (_NEW_EVENT, (execution, None, "created", now)),
+        ]
+    )
+    async with slots:
+        now = time.time()
+        writer.post([(_TASK_STARTED, (now, task)), (_NEW_EVENT, (execution, task, "started", now))])
+        await asyncio.sleep(0)  # the task's body
+        now = time.time()
+        await writer.commit(
+            [
+                (_TASK_DONE, (now, task)),
+                (_EXECUTION_DONE, (context, now, execution)),
+                (_NEW_EVENT, (execution, task, "done", now)),
+            ]
+        )
+
+
+@asynccontextmanager
+async def _writing_to(folder: Path) -> AsyncGenerator[_Writer]:
+    writer = _Writer(folder / "floor.db")
+    try:
+        yield writer
+    finally:
+        await asyncio.to_thread(writer.close)
+
+
+async def one_by_one(folder: Path, *, executions: int, slots: int) -> dict[str, float]:
+    """Run executions one after another; return the median in seconds."""
+    semaphore = asyncio.Semaphore(slots)
+    each: list[float] = []
+    async with _writing_to(folder) as writer:
+        for _ in range(executions // 10):
+            await _execute(writer, semaphore)
+        for _ in range(executions):
+            began = time.perf_counter()
+            await _execute(writer, semaphore)
+            each.append(time.perf_counter() - began)
+    return {"seconds": statistics.median(each)}
+
+
+async def at_once(folder: Path, *, executions: int, slots: int) -> dict[str, float]:
+    """Run executions all at once; return how many end in a second."""
+    semaphore = asyncio.Semaphore(slots)
+    async with _writing_to(folder) as writer:
+        await _execute(writer, semaphore)
+        began = time.perf_counter()
+        await asyncio.gather(*(_execute(writer, semaphore) for _ in range(executions)))
+        return {"rate": executions / (time.perf_counter() - began)}

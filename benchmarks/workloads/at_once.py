@@ -1,0 +1,50 @@
+"""Many workflows of one no-op task at once, behind a few slots."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+
+from cloacina import AsyncRunner, Context, Workflow, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@task
+async def nothing(context: Context) -> None:
+    """Do nothing, on the loop."""
+
+
+@task
+def nothing_in_a_thread(context: Context) -> None:
+    """Do nothing, in a thread."""
+
+
+async def measure(
+    folder: Path, *, executions: int, slots: int, blocking: bool = False, each_by_itself: bool = False
+) -> dict[str, float]:
+    """Return how many executions end in a second.
+
+    Args:
+        folder: Where the database file goes.
+        executions: How many.
+        slots: How many tasks run at once.
+        blocking: Whether the task is a `def` one.
+        each_by_itself: Whether each execution is submitted by a task of its own, not all of them by one call.
+    """
+    workflow = Workflow("nothing", tasks=[nothing_in_a_thread if blocking else nothing])
+    contexts = [{"a": 1} for _ in range(executions)]
+    async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
+        await runner.execute(workflow, {"a": 1})
+        began = time.perf_counter()
+        if each_by_itself:
+            async with anyio.create_task_group() as group:
+                for context in contexts:
+                    group.start_soon(runner.execute, workflow, context)
+        else:
+            for execution in await runner.submit_many(workflow, contexts):
+                await execution.wait()
+        return {"rate": executions / (time.perf_counter() - began)}

@@ -1,0 +1,31 @@
+"""Workflows of one no-op task, one after another: what a single execution takes from the call to its result."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from cloacina import AsyncRunner, Context, Workflow, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@task
+async def nothing(context: Context) -> None:
+    """Do nothing."""
+
+
+async def measure(folder: Path, *, executions: int, slots: int) -> dict[str, float]:
+    """Return the median of the executions in seconds."""
+    workflow = Workflow("nothing", tasks=[nothing])
+    each: list[float] = []
+    async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
+        for _ in range(executions // 10):
+            await runner.execute(workflow, {"a": 1})
+        for _ in range(executions):
+            began = time.perf_counter()
+            await runner.execute(workflow, {"a": 1})
+            each.append(time.perf_counter() - began)
+    return {"seconds": statistics.median(each)}
