@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAXIMUM_DEPTH: Final = 200
 """How many lists and objects may be nested in each other; a container that contains itself is deeper than that."""
 
+_SHOWN_STEPS: Final = 20
 _SMALL_INT: Final = 1 << 63
 _SURROGATE: Final = "It holds half of a surrogate pair, which no text file can store; decode the text it came from anew"
 
@@ -120,7 +121,10 @@ class _Refused(Exception):
         self.steps: list[str] = []
 
     def error(self, path: str) -> NotJSONSerializable:
-        return NotJSONSerializable(f"{path}{''.join(reversed(self.steps))} {self.reason}")
+        steps = self.steps[::-1]
+        if len(steps) > _SHOWN_STEPS:  # As for a container that contains itself.
+            steps[_SHOWN_STEPS // 2 : -1] = ["..."]
+        return NotJSONSerializable(f"{path}{''.join(steps)} {self.reason}")
 
 
 def _encode(value: Any) -> str:

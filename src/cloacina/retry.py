@@ -164,10 +164,11 @@ def _number(value: object, name: str, minimum: float, maximum: float) -> float:
 
 
 def _retry_on(value: object) -> object:
-    kinds = cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,))
-    if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
-        return kinds if isinstance(value, tuple) else value
-    if callable(kinds[0]) and not isinstance(value, tuple | type):
+    if isinstance(value, tuple):
+        kinds = cast("tuple[object, ...]", value)
+        if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+            return kinds
+    elif callable(value) and (not isinstance(value, type) or issubclass(value, Exception)):
         return value
     raise InvalidOption(
         f"retry_on is {value!r}. Expected a subclass of Exception, a tuple of them, or a function that takes the"

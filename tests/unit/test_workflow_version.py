@@ -1,0 +1,217 @@
+"""A version changes with what a task does, and not with how it is written down."""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloacina import Context, InvalidOption, Workflow, task
+from cloacina.task import task_definition
+from cloacina.workflow import task_version
+
+BASE = '''
+from cloacina import RetryPolicy, task
+
+@task
+def run(context):
+    """Say what it does."""
+    def inner():
+        "Say more."
+        return {"a": [1, 2.0, None, b"x", ...]}
+    context["text"] = """two
+lines"""
+    context["rows"] = [x for x in range(10) if x not in {1, 2, 3}]
+    if context.get("a"):
+        return
+    context["b"] = f"{inner()!r:>{10}}"
+'''
+
+SAME = {
+    "comments": BASE.replace("    if context", "    # Why.\n    if context"),
+    "blank lines": BASE.replace("    if context", "\n\n    if context"),
+    "docstring": BASE.replace("Say what it does.", "Say it otherwise."),
+    "no docstring": BASE.replace('    """Say what it does."""\n', ""),
+    "inner docstring": BASE.replace('        "Say more."\n', ""),
+    "quotes": BASE.replace('context["rows"]', "context['rows']"),
+    "brackets": BASE.replace('context["rows"] = [x for', 'context["rows"] = [\n        x for'),
+    "other number format": BASE.replace("range(10)", "range(0xA)"),
+    "task's own options": BASE.replace("@task", "@task(timeout=10, retry=RetryPolicy(attempts=3))"),
+    "dotted task": BASE.replace("@task", "import cloacina\n@cloacina.task"),
+    "task by another name": BASE.replace("@task", "from cloacina import task as step\n@step(timeout=3)"),
+    "elsewhere in the file": "import os\n\n\n" + BASE + "\n\ndef other(): ...\n",
+}
+
+OTHER = {
+    "constant": BASE.replace("range(10)", "range(11)"),
+    "type of a constant": BASE.replace("2.0", "2"),
+    "boolean": BASE.replace("[1,", "[True,"),
+    "name": BASE.replace("text", "words"),
+    "text": BASE.replace("two\nlines", "two\n lines"),
+    "order": BASE.replace("if context", "if not context"),
+    "async": BASE.replace("def run", "async def run"),
+    "another decorator": BASE.replace("@task", "import functools\n@task\n@functools.cache"),
+    "format": BASE.replace("!r", "!s"),
+    "default": BASE.replace("run(context)", "run(context, flag=True)"),
+}
+
+
+def load(path: Path, source: str) -> Callable[..., Any]:
+    path.write_text(source)
+    names: dict[str, Any] = {"__name__": path.stem}
+    exec(compile(source, path, "exec"), names)
+    return names["run"]  # type: ignore[no-any-return]
+
+
+def version_of(path: Path, source: str) -> str:
+    return task_version(task_definition(load(path, source)))
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> str:
+    return version_of(tmp_path / "base.py", BASE)
+
+
+def test_a_version_is_a_short_hash(base: str) -> None:
+    assert re.fullmatch("[0-9a-f]{16}", base)
+
+
+@pytest.mark.parametrize("change", SAME)
+def test_layout_comments_and_docstrings_do_not_count(change: str, base: str, tmp_path: Path) -> None:
+    assert SAME[change] != BASE
+    assert version_of(tmp_path / "changed.py", SAME[change]) == base
+
+
+def test_indentation_does_not_count(base: str, tmp_path: Path) -> None:
+    # With the lines of a multi-line string where they are, since those are part of the string.
+    lines = [line if line == 'lines"""' else f"    {line}" for line in BASE.splitlines()]
+    assert version_of(tmp_path / "indented.py", "if True:\n" + "\n".join(lines)) == base
+
+
+@pytest.mark.parametrize("change", OTHER)
+def test_what_the_task_does_counts(change: str, base: str, tmp_path: Path) -> None:
+    assert OTHER[change] != BASE
+    assert version_of(tmp_path / "changed.py", OTHER[change]) != base
+
+
+def without_source(source: str, path: str = "<no file>") -> str:
+    names: dict[str, Any] = {"__name__": "nowhere"}
+    exec(compile(source, path, "exec"), names)
+    return task_version(task_definition(names["run"]))
+
+
+def test_without_source_the_bytecode_counts() -> None:
+    base = without_source(BASE)
+    assert re.fullmatch("[0-9a-f]{16}", base)
+    assert without_source(BASE, "<elsewhere>") == base
+    assert without_source("\n\n" + BASE) == base
+    assert without_source(SAME["docstring"]) == base
+    for change in ("constant", "type of a constant", "boolean", "name", "text", "order", "async", "format", "default"):
+        assert without_source(OTHER[change]) != base, change
+
+
+def test_a_changed_file_falls_back_to_what_was_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "changing.py"
+    function = load(path, BASE)
+    path.write_text("def another(context): ...\n" * 3)
+    assert task_version(task_definition(function)) == without_source(BASE)
+
+
+@pytest.mark.parametrize("source", ["file", "bytecode"])
+def test_a_version_is_the_same_in_every_process(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "shared.py"
+    path.write_text(BASE)
+    program = (
+        "import runpy, sys; from cloacina.task import task_definition; from cloacina.workflow import task_version;"
+        "names = runpy.run_path(sys.argv[1]) if sys.argv[2] == 'file' else {};"
+        "exec(compile(open(sys.argv[1]).read(), '<no file>', 'exec'), names) if sys.argv[2] != 'file' else None;"
+        "print(task_version(task_definition(names['run'])))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program, str(path), source],
+            env={"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(printed) == 1
+
+
+def test_a_lambda_a_partial_an_object_and_a_builtin_have_versions() -> None:
+    class Step:
+        def __call__(self, context: Context) -> None:
+            context["a"] = 1
+
+    class OtherStep:
+        def __call__(self, context: Context) -> None:
+            context["a"] = 2
+
+    def body(context: Context) -> None:
+        context["a"] = 1
+
+    plain = task_version(task_definition(task(id="plain")(functools.partial(body))))
+    assert plain == task_version(task_definition(task(body)))
+    first = task_version(task_definition(task(id="first")(Step())))
+    assert first == task_version(task_definition(task(id="again")(Step())))
+    assert first != task_version(task_definition(task(id="other")(OtherStep())))
+    one = task_version(task_definition(task(id="one")(lambda context: context.update(a=1))))
+    two = task_version(task_definition(task(id="two")(lambda context: context.update(a=2))))
+    assert one != two
+    length = task_version(task_definition(task(id="length")(functools.partial(len))))
+    assert length != task_version(task_definition(task(id="hash")(functools.partial(hash))))
+
+
+def make(name: str, *dependencies: str) -> Callable[[Context], None]:
+    @task(id=name, dependencies=dependencies)
+    def body(context: Context) -> None: ...
+
+    return body
+
+
+def test_the_version_of_a_workflow_is_that_of_its_structure_and_tasks() -> None:
+    version = Workflow("report", tasks=[make("a"), make("b", "a")]).version
+    assert re.fullmatch("[0-9a-f]{16}", version)
+    assert Workflow("renamed", tasks=[make("a"), make("b", "a")]).version == version
+    assert Workflow("report", tasks=[make("b", "a"), make("a")]).version == version
+    assert Workflow("report", tasks=[make("a"), make("b")]).version != version
+    assert Workflow("report", tasks=[make("a"), make("c", "a")]).version != version
+    assert Workflow("report", tasks=[make("a")]).version != version
+
+    @task(id="a")
+    def other(context: Context) -> None:
+        context["a"] = 1
+
+    assert Workflow("report", tasks=[other, make("b", "a")]).version != version
+
+
+def test_a_version_is_computed_once_and_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+
+    def compute(tasks: tuple[object, ...]) -> str:
+        computed.append(len(tasks))
+        return "computed"
+
+    monkeypatch.setattr("cloacina.workflow.workflow_version", compute)
+    report = Workflow("report", tasks=[make("a")])
+    assert computed == []
+    assert (report.version, report.version) == ("computed", "computed")
+    assert computed == [1]
+
+
+def test_a_given_version_stands() -> None:
+    assert Workflow("report", tasks=[make("a")], version="2026.1").version == "2026.1"
+
+
+@pytest.mark.parametrize("version", ["", "x" * 129, 3], ids=repr)
+def test_an_unusable_version_is_refused(version: Any) -> None:
+    with pytest.raises(InvalidOption, match="Expected 1 to 128 characters"):
+        Workflow("report", version=version)
