@@ -7,11 +7,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BANNERS_OFF = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
-_PROBLEM = re.compile(r"^(?:WARNING|ERROR|CRITICAL)\s+-\s+(?P<text>.*)$")
-_RAISED = re.compile(r"^(?:[\w.]+\.)?[A-Z]\w*(?:Error|Exception|Part|Missing|Exit|Abort)\b.*$")
+_RECORD = re.compile(r"^(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+-\s+(?P<text>.*)$")
+_TRACEBACK = "Traceback (most recent call last):"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def build(project: Path, site: Path, *, execute: bool = True) -> list[str]:
@@ -69,10 +73,20 @@ def _environment(*, execute: bool) -> dict[str, str]:
 def _problems(log: str) -> list[str]:
     """Return what mkdocs warned of, each with the lines that belong to it, and the error that ended the build."""
     problems: list[str] = []
-    for line in log.splitlines():
-        found = _PROBLEM.match(line)
-        if found:
-            problems.append(found["text"])
-        elif _RAISED.match(line):
-            problems.append(line)
-    return problems
+    level = "INFO"
+    traceback = False
+    for line in _COLOUR.sub("", log).splitlines():
+        record = _RECORD.match(line)
+        if record:
+            level, traceback = record["level"], False
+            if level not in {"DEBUG", "INFO"}:
+                problems.append(record["text"])
+        elif line == _TRACEBACK:
+            traceback = True
+            problems.append("")
+        elif traceback:
+            # Only the last line of a traceback that is not indented says what happened.
+            problems[-1] = problems[-1] if line.startswith(" ") or not line else line
+        elif level not in {"DEBUG", "INFO"} and problems:
+            problems[-1] = f"{problems[-1]}\n{line}".rstrip()
+    return [problem for problem in problems if problem]

@@ -49,8 +49,7 @@ def _cell(cell: Tag) -> Iterator[str]:
     code = cell.select_one(".highlight-ipynb pre")
     if code is not None:
         yield (
-            '<div class="language-python highlight"><pre><span></span>'
-            f"<code>{_without_marker(code)}</code></pre></div>"
+            f'<div class="language-python highlight"><pre><span></span><code>{_without_marker(code)}</code></pre></div>'
         )
     for output in cell.select(".jp-OutputArea-output"):
         yield f'<div class="cl-output">{_output(output)}</div>'

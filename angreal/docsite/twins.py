@@ -76,13 +76,15 @@ def to_markdown(element: Tag) -> str:
         link["href"] = f"./{link['href']}"
     for title in element.select(".admonition-title, summary"):
         title.name = "strong"
-    markdown: str = MarkdownConverter(heading_style="atx", bullets="-", code_language_callback=_language).convert_soup(element)
+    markdown: str = MarkdownConverter(heading_style="atx", bullets="-", code_language_callback=_language).convert_soup(
+        element
+    )
     return re.sub(r"\n{3,}", "\n\n", markdown).strip()
 
 
 def _language(block: Tag) -> str:
     for holder in (block, *block.parents):
-        found = _LANGUAGE.search(" ".join(holder.get_attribute_list("class", "")))
+        found = _LANGUAGE.search(" ".join(name for name in holder.get_attribute_list("class") if name))
         if found:
             return found[1]
     return ""

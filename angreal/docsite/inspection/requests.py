@@ -40,7 +40,7 @@ def check_requests(site: Path) -> list[str]:
 def _loaded_by_page(html: str) -> Iterator[str]:
     soup = BeautifulSoup(html, "html.parser")
     for element in soup.select(_LOADING):
-        if element.name == "link" and _READ_ONLY.intersection(element.get_attribute_list("rel", [])):
+        if element.name == "link" and _READ_ONLY.intersection(element.get_attribute_list("rel")):
             continue
         for attribute in _ADDRESSES:
             yield from _OTHER_HOST.findall(str(element.get(attribute, "")))
