@@ -13,12 +13,16 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import sys
 import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final, ForwardRef, Union, cast, get_args, get_origin
 
 from cloacina.errors import InvalidTask, WrongHandleType
 from cloacina.handle import BlockingTaskHandle, TaskHandle
+
+if sys.version_info >= (3, 14):
+    import annotationlib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -58,10 +62,7 @@ def read_signature(function: Callable[..., Any], name: str) -> TaskSignature:
         WrongHandleType: Its handle is annotated with the type of the other kind of task.
     """
     _refuse_other_kinds(function, name)
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError) as error:
-        raise InvalidTask(f"Task {name!r} has no signature that Python can read: wrap it in a function") from error
+    parameters = _parameters(function, name)
     namespace = _namespace(function)
     is_async = _is_coroutine_function(function)
     is_wrapped_async = not is_async and _is_coroutine_function(inspect.unwrap(_unbind(function)))
@@ -85,6 +86,20 @@ def _refuse_other_kinds(function: Callable[..., Any], name: str) -> None:
             f"Task {name!r} is a generator function: calling it would run nothing of it. Write to the context instead"
             " of yielding"
         )
+
+
+def _parameters(function: Callable[..., Any], name: str) -> list[Parameter]:
+    try:
+        if sys.version_info >= (
+            3,
+            14,
+        ):  # Annotations are evaluated there when asked for, and may name what is not there.
+            signature = inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF)
+        else:
+            signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise InvalidTask(f"Task {name!r} has no signature that Python can read: wrap it in a function") from error
+    return list(signature.parameters.values())
 
 
 def _unbind(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,6 +24,13 @@ class Point(NamedTuple):
     y: int
 
 
+class Celsius(float):
+    """A float of another library, such as numpy.float64."""
+
+    def __repr__(self) -> str:
+        return f"Celsius({float(self)})"
+
+
 class Level(enum.IntEnum):
     HIGH = 3
 
@@ -49,6 +56,7 @@ REFUSED = [
     pytest.param(float("nan"), "", "is nan", id="nan"),
     pytest.param([1, float("inf")], "[1]", "is inf", id="infinity"),
     pytest.param({"a": {"b": -float("inf")}}, "['a']['b']", "is -inf", id="negative infinity"),
+    pytest.param(Celsius("nan"), "", "is nan", id="nan of a subclass"),
     pytest.param({1, 2}, "", "is a set", id="set"),
     pytest.param([0, frozenset({1})], "[1]", "is a frozenset", id="frozenset"),
     pytest.param({"a": [1, 2, 3, {"b": b"x"}]}, "['a'][3]['b']", "is a bytes", id="bytes"),
@@ -74,6 +82,7 @@ ACCEPTED = [
     pytest.param(-5, "-5", id="negative"),
     pytest.param(1 << 70, "1180591620717411303424", id="over 64 bits"),
     pytest.param(1.0, "1.0", id="float"),
+    pytest.param(Celsius(1.5), "1.5", id="float subclass"),
     pytest.param(1e300, "1e+300", id="large float"),
     pytest.param("", '""', id="empty string"),
     pytest.param('a"\n\x00ü\N{GRINNING FACE}', '"a\\"\\n\\u0000ü\N{GRINNING FACE}"', id="string with escapes"),

@@ -118,6 +118,7 @@ def test_an_unknown_dependency_is_refused_with_the_known_tasks() -> None:
         ({"a": ["a"]}, "a -> a"),
         ({"a": ["b"], "b": ["a"]}, "a -> b -> a"),
         ({"a": [], "b": ["a", "d"], "c": ["b"], "d": ["c"], "e": ["d"]}, "b -> d -> c -> b"),
+        ({"z": ["b"], "a": ["b"], "b": ["a"]}, "a -> b -> a"),
         ({"z": ["y"], "a": ["b"], "b": ["c"], "c": ["a"], "y": ["a"]}, "a -> b -> c -> a"),
     ],
     ids=str,
