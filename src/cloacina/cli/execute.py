@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import sys
 import time
@@ -64,7 +63,7 @@ class ProgressView(Protocol):
 
 def execute(
     workflow: Workflow, context: Mapping[str, Any], *, database: str | Path, slots: int, as_json: bool
-) -> tuple[ExitCode, str]:
+) -> tuple[ExitCode, dict[str, Any] | None]:
     """Run a workflow in a runner of its own, and show its progress.
 
     Args:
@@ -75,7 +74,8 @@ def execute(
         as_json: Whether the result is a JSON document of the whole execution, and progress goes to stderr.
 
     Returns:
-        The exit code, and what belongs on standard output: that document, or the context; empty when there is none.
+        The exit code, and the JSON object that belongs on standard output: that document, or the context of a
+        completed execution, or None.
 
     Raises:
         CloacinaError: Nothing was run, or the database failed.
@@ -105,10 +105,7 @@ def execute(
         print(f"error: {ExecutionCancelled(f'execution {result.id} was cancelled before it ended')}", file=sys.stderr)
     if as_json:
         return code, _document(workflow, result)
-    if result.status is ExecutionStatus.COMPLETED:
-        is_ascii = not stream.encoding.lower().startswith("utf")
-        return code, json.dumps(result.context, indent=2, ensure_ascii=is_ascii)
-    return code, ""
+    return code, result.context if result.status is ExecutionStatus.COMPLETED else None
 
 
 def _follow(
@@ -144,8 +141,8 @@ def _seconds(progress: ExecutionProgress) -> float:
     return (max(moments) - progress.started_at).total_seconds()
 
 
-def _document(workflow: Workflow, result: ExecutionResult) -> str:
-    """Return the whole result as one JSON document."""
+def _document(workflow: Workflow, result: ExecutionResult) -> dict[str, Any]:
+    """Return the whole result as a JSON object."""
     tasks = {
         task_id: {
             "status": task.status,
@@ -156,16 +153,12 @@ def _document(workflow: Workflow, result: ExecutionResult) -> str:
         }
         for task_id, task in result.tasks.items()
     }
-    return json.dumps(
-        {
-            "id": result.id,
-            "workflow": workflow.name,
-            "workflow_version": workflow.version,
-            "status": result.status,
-            "context": result.context,
-            "error": result.error and dataclasses.asdict(result.error),
-            "tasks": tasks,
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
+    return {
+        "id": result.id,
+        "workflow": workflow.name,
+        "workflow_version": workflow.version,
+        "status": result.status,
+        "context": result.context,
+        "error": result.error and dataclasses.asdict(result.error),
+        "tasks": tasks,
+    }

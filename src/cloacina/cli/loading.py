@@ -89,6 +89,8 @@ def _import(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
+    except BrokenPipeError:
+        raise  # the file printed something, and nobody reads it
     except DefinitionError as error:
         error.message = f"{_place(error, path)}: {error.message}"
         raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -47,7 +48,7 @@ def run(
     ] = False,
 ) -> int:
     """Run a workflow, show its progress, and print the context it ends with."""
-    with _reserved_stdout() if as_json else _plain_stdout() as result_stream:
+    with _stdout_to_stderr() if as_json else nullcontext():
         values = read_context(context)
         workflow = load_workflow(Target.parse(target))
         # What runs workflows takes half a second to import: wrong input is refused before that.
@@ -55,24 +56,21 @@ def run(
 
         address = database if "://" in database else Path(database)
         code, document = execute(workflow, values, database=address, slots=slots, as_json=as_json)
-        if document:
-            print(document, file=result_stream, flush=True)
+    if document is not None:
+        is_unicode = sys.stdout.encoding.lower().startswith("utf")
+        print(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
     return code
 
 
 @contextmanager
-def _plain_stdout() -> Generator[TextIO]:
-    yield sys.stdout
-
-
-@contextmanager
-def _reserved_stdout() -> Generator[TextIO]:
-    """Yield the real standard output; what tasks and their subprocesses write to it goes to stderr meanwhile."""
+def _stdout_to_stderr() -> Generator[None]:
+    """Send what the file, its tasks and their subprocesses write to standard output to standard error."""
     sys.stdout.flush()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
-        os.dup2(2, 1)
-        try:
-            yield stdout
-        finally:
-            sys.stdout.flush()
-            os.dup2(stdout.fileno(), 1)
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
