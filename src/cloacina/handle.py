@@ -174,8 +174,8 @@ class TaskHandle(Protocol):
             WaitTimeout: The time is over, and there is no `default`.
             ConditionError: The condition raised more often in a row than `tolerate_errors` allows; its exception is
                 the cause.
-            InvalidWait: The condition is not callable, the interval is below 1 ms, a duration is negative or not
-                finite, or both `timeout` and `deadline` are given. The slot is not touched.
+            InvalidWait: A condition is not callable, there is none, the interval is below 1 ms, a duration is negative
+                or not finite, or both `timeout` and `deadline` are given. The slot is not touched.
             ConcurrentWait: Another wait of this handle has not ended. Use `wait_all` or `wait_any`.
             HandleConsumed: `into_slot_token()` was called before.
         """
@@ -203,7 +203,7 @@ class TaskHandle(Protocol):
         need not hold at the same time.
 
         Args:
-            conditions: The conditions. The wait for none is over at once.
+            conditions: At least one condition.
             options: The other arguments of `defer_until`.
 
         Returns:
@@ -226,8 +226,8 @@ class TaskHandle(Protocol):
     def into_slot_token(self) -> HeldSlot:
         """Consume the handle, and hand its hold on the slot to the caller.
 
-        For code that decides itself when the slot is held. Every later call on the handle raises `HandleConsumed`. A
-        token that is lost gives its slot back, at the latest when the task ends.
+        For code that decides itself when the slot is held. Every later call on the handle raises `HandleConsumed`. The
+        slot is free again when the token releases it, or when the token is lost: nothing refers to it any more.
 
         Raises:
             ConcurrentWait: A wait of this handle has not ended.
