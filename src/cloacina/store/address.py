@@ -44,7 +44,9 @@ class Address:
             found = parsed.render_as_string(hide_password=True)
             raise UnsupportedDatabase(f"Only SQLite is supported by this version, found {found!r}; use {_FORMS}.")
         if parsed.host is not None:
-            raise UnsupportedDatabase(f"{url!r} names a host, which SQLite has not; a file takes three slashes: {_FORMS}.")
+            raise UnsupportedDatabase(
+                f"{url!r} names a host, which SQLite has not; a file takes three slashes: {_FORMS}."
+            )
         if parsed.query:
             raise UnsupportedDatabase(f"{url!r} has options after '?', which are not supported; use {_FORMS}.")
         if parsed.database == "":

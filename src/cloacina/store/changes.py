@@ -30,7 +30,7 @@ EVENT = 6
 STATES = frozenset({EXECUTION_STATE, TASK_STATE, WAIT_STATE})
 """The kinds that replace the state of a row; the row's id is their last parameter."""
 
-_PENDING = ExecutionStatus.PENDING.value
+_PENDING = ExecutionStatus.PENDING._value_
 
 
 def new_execution(
@@ -49,12 +49,12 @@ def execution_state(
     error_json: str | None,
 ) -> Change:
     """Replace the state of an execution; `context_json` is the context at its end."""
-    return EXECUTION_STATE, (status.value, started_at, finished_at, context_json, error_json, execution_id)
+    return EXECUTION_STATE, (status._value_, started_at, finished_at, context_json, error_json, execution_id)
 
 
 def new_task(task_execution_id: str, execution_id: str, task_id: str, position: int, status: TaskStatus) -> Change:
     """Add a task execution; `position` is its place in the topological order."""
-    return NEW_TASK, (task_execution_id, execution_id, task_id, position, status.value)
+    return NEW_TASK, (task_execution_id, execution_id, task_id, position, status._value_)
 
 
 def task_state(
@@ -69,8 +69,8 @@ def task_state(
 ) -> Change:
     """Replace the state of a task execution; `changes_json` is what it changed in its context."""
     return TASK_STATE, (
-        status.value,
-        None if sub_status is None else sub_status.value,
+        status._value_,
+        None if sub_status is None else sub_status._value_,
         attempt,
         started_at,
         finished_at,
@@ -96,7 +96,7 @@ def new_wait(
         execution_id,
         task_execution_id,
         task_id,
-        phase.value,
+        phase._value_,
         started_at,
         deadline,
         poll_interval_ms,
@@ -114,7 +114,7 @@ def wait_state(
     ended_at: float | None,
 ) -> Change:
     """Replace the state of a wait."""
-    return WAIT_STATE, (phase.value, polls, next_poll_at, errors, last_error, outcome, ended_at, wait_id)
+    return WAIT_STATE, (phase._value_, polls, next_poll_at, errors, last_error, outcome, ended_at, wait_id)
 
 
 def event(
@@ -128,4 +128,4 @@ def event(
     detail_json: str | None = None,
 ) -> Change:
     """Add an event."""
-    return EVENT, (execution_id, task_execution_id, task_id, type.value, at, attempt, slot, detail_json)
+    return EVENT, (execution_id, task_execution_id, task_id, type._value_, at, attempt, slot, detail_json)

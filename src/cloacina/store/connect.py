@@ -23,7 +23,7 @@ Durability: TypeAlias = Literal["normal", "full"]
 BEGIN = "cloacina_begin"
 """The execution option that holds the statement which opens a transaction."""
 
-# SQLite's own waiting for a lock, in seconds. Short: what has to outlast more than that tries again, and can be stopped.
+# How long SQLite itself waits for a lock, in seconds. Short: what may take longer is tried again by the caller.
 _BUSY_TIMEOUT = 1.0
 _CACHE_KIB = 65_536
 _JOURNAL_BYTES = 67_108_864

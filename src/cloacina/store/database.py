@@ -124,13 +124,16 @@ class Database:
 
     def _prepare(self) -> None:
         give_up_at = time.monotonic() + _OPENING_PATIENCE
-        for pause in pauses():
+        pausing = pauses()
+        while True:
             try:
-                return self._ensure_schema()
+                self._ensure_schema()
             except DBAPIError as error:
                 if fault_of(error) is not Fault.TRANSIENT or time.monotonic() >= give_up_at:
                     raise self._unavailable("opened", error) from error
-            time.sleep(pause)
+                time.sleep(next(pausing))
+            else:
+                return
 
     def _ensure_schema(self) -> None:
         with self.connect() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cloacina.store.changes import EVENT, STATES
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cloacina.store.changes import Change
+    from cloacina.store.statements import Statement
 
 logger = logging.getLogger("cloacina.store")
 
 _KINDS = EVENT + 1
+# At most 8 parameters a row: below the 999 that older builds of SQLite take.
+_ROWS_PER_STATEMENT = 64
 
 
 class RowMissing(Exception):
@@ -32,7 +36,7 @@ class GroupCommit:
         retry_for: How long a transaction is tried again while the database is locked or has no room, in seconds.
     """
 
-    def __init__(self, connection: Any, statements: Sequence[str], retry_for: float) -> None:
+    def __init__(self, connection: Any, statements: Sequence[Statement], retry_for: float) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._statements = tuple(statements)
@@ -82,19 +86,28 @@ class GroupCommit:
         for changes in units:
             for kind, parameters in changes:
                 rows_by_kind[kind].append(parameters)
-        cursor = self._cursor
         for kind, rows in enumerate(rows_by_kind):
-            if not rows:
-                continue
-            if kind in STATES:
+            if rows and kind in STATES:
                 # Nobody outside sees a state that another one replaces in the same transaction.
-                rows = list({parameters[-1]: parameters for parameters in rows}.values())
-                cursor.executemany(self._statements[kind], rows)
-                if cursor.rowcount != len(rows):
-                    raise RowMissing(f"{len(rows)} rows to change, {cursor.rowcount} found: {self._statements[kind]}")
-            else:
-                cursor.executemany(self._statements[kind], rows)
+                self._execute(kind, list({parameters[-1]: parameters for parameters in rows}.values()))
+            elif rows:
+                self._execute(kind, rows)
         return {}
+
+    def _execute(self, kind: int, rows: Sequence[tuple[Any, ...]]) -> None:
+        statement = self._statements[kind]
+        # The cursor's own count is missing for a statement that begins with WITH.
+        expected = self._connection.total_changes + len(rows)
+        start = 0
+        while start < len(rows):
+            # Powers of two: few statements, so all of them stay prepared.
+            count = min(_ROWS_PER_STATEMENT, 1 << (len(rows) - start).bit_length() - 1)
+            parameters = list(chain.from_iterable(rows[start : start + count]))
+            self._cursor.execute(statement.for_rows(count), parameters)
+            start += count
+        missing = expected - self._connection.total_changes
+        if missing:
+            raise RowMissing(f"{missing} of {len(rows)} rows to change do not exist")
 
     def _write_apart(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
         refused: dict[int, Exception] = {}

@@ -36,7 +36,7 @@ def stored_revision(connection: Connection, address: Address) -> str | None:
             f"Cannot use {address}: it holds the tables of another program ({join_names(sorted(tables)[:5])}). "
             "Cloacina keeps its tables in a database of its own; name a new file."
         )
-    found = connection.scalar(select(revision.c.version_num))
+    found: str | None = connection.scalar(select(revision.c.version_num))
     if found is None:
         raise StoreUnavailable(f"Cannot use {address}: its table {VERSION_TABLE!r} is empty; expected one revision.")
     if found not in REVISIONS:

@@ -2,21 +2,23 @@
 
 Building and executing a statement object for each change costs several times what the database does with it, so the
 writer hands these texts straight to the database's driver.
+
+A statement takes many rows. The driver gives up the interpreter's lock for each execution, and a busy event loop takes
+it: the writer then waits for it up to 5 ms, so one execution a row made 400 rows take half a second instead of 1 ms.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, column, insert, update, values
 
 from cloacina.store import changes
 from cloacina.store.tables import execution_events, task_executions, waits, workflow_executions
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect, Table
-
-_ROW = "row_id"
+    from sqlalchemy.sql.dml import UpdateBase
 
 # Columns in the order of the parameters that the functions of `changes` produce, which is also the tables' order: the
 # compiler keeps that one for inserts.
@@ -51,13 +53,46 @@ _UPDATES: dict[int, tuple[Table, tuple[str, ...]]] = {
 }
 
 
-def compile_statements(dialect: Dialect) -> tuple[str, ...]:
-    """Return the SQL of every kind of change, in the order in which they run in a transaction."""
-    compiled: dict[int, str] = {}
+class Statement:
+    """The SQL of one kind of change, for any number of rows.
+
+    Args:
+        one_row: The SQL for one row.
+        width: How many parameters a row has.
+    """
+
+    def __init__(self, one_row: str, width: int) -> None:
+        self._row = "(" + ", ".join("?" * width) + ")"
+        self._texts = {1: one_row}
+
+    def for_rows(self, count: int) -> str:
+        """Return the SQL that takes the parameters of `count` rows, one row after the other."""
+        text = self._texts.get(count)
+        if text is None:
+            text = self._texts[count] = self._texts[1].replace(self._row, ", ".join([self._row] * count))
+        return text
+
+
+def compile_statements(dialect: Dialect) -> tuple[Statement, ...]:
+    """Return the statement of every kind of change, in the order in which they run in a transaction."""
+    compiled: dict[int, Statement] = {}
     for kind, (table, columns) in _INSERTS.items():
-        compiled[kind] = str(insert(table).compile(dialect=dialect, column_keys=columns))
+        compiled[kind] = _compile(insert(table).values({name: bindparam(name) for name in columns}), columns, dialect)
     for kind, (table, columns) in _UPDATES.items():
-        values = [(table.c[name], bindparam(name)) for name in columns]
-        statement = update(table).where(table.c.id == bindparam(_ROW)).ordered_values(*values)
-        compiled[kind] = str(statement.compile(dialect=dialect))
+        compiled[kind] = _compile(_update_from_rows(table, columns), (*columns, "id"), dialect)
     return tuple(compiled[kind] for kind in sorted(compiled))
+
+
+def _update_from_rows(table: Table, columns: tuple[str, ...]) -> UpdateBase:
+    names = (*columns, "id")
+    row = tuple(bindparam(f"new_{name}", type_=table.c[name].type) for name in names)
+    state = values(*(column(name, table.c[name].type) for name in names), name="state").data([row]).cte("state")
+    return (
+        update(table)
+        .where(table.c.id == state.c.id)
+        .ordered_values(*((table.c[name], state.c[name]) for name in columns))
+    )
+
+
+def _compile(statement: UpdateBase, columns: tuple[str, ...], dialect: Dialect) -> Statement:
+    return Statement(str(statement.compile(dialect=dialect)), len(columns))

@@ -27,7 +27,7 @@ VERSION_TABLE = "cloacina_revision"
 
 metadata = MetaData()
 
-_MOMENT = Double().with_variant(REAL(), "sqlite")
+_MOMENT = Double[float]().with_variant(REAL(), "sqlite")
 
 workflow_executions = Table(
     "workflow_executions",
@@ -43,7 +43,6 @@ workflow_executions = Table(
     Column("final_context", Text, comment="the context at the end, JSON"),
     Column("error", Text, comment="an ErrorRecord, JSON"),
     PrimaryKeyConstraint("id", name="pk_workflow_executions"),
-    sqlite_with_rowid=False,
 )
 
 task_executions = Table(
@@ -63,7 +62,6 @@ task_executions = Table(
     PrimaryKeyConstraint("id", name="pk_task_executions"),
     UniqueConstraint("execution_id", "task_id", name="uq_task_executions_execution_id_task_id"),
     ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_task_executions_execution_id"),
-    sqlite_with_rowid=False,
 )
 
 waits = Table(
@@ -86,7 +84,6 @@ waits = Table(
     PrimaryKeyConstraint("id", name="pk_waits"),
     ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_waits_execution_id"),
     ForeignKeyConstraint(["task_execution_id"], ["task_executions.id"], name="fk_waits_task_execution_id"),
-    sqlite_with_rowid=False,
 )
 
 execution_events = Table(
@@ -103,13 +100,24 @@ execution_events = Table(
     Column("detail", Text, comment="JSON"),
     PrimaryKeyConstraint("id", name="pk_execution_events"),
     ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_execution_events_execution_id"),
+    # The ids only grow, even when the newest events are deleted: whoever read up to one can go on from it.
+    sqlite_autoincrement=True,
 )
 
-Index("ix_workflow_executions_workflow", workflow_executions.c.workflow)
-Index("ix_waits_execution_id", waits.c.execution_id)
+# Each ends with the id, because each query pages by it. Partial: most executions are completed and most waits ended,
+# so for those the primary key is as good.
+Index("ix_workflow_executions_workflow", workflow_executions.c.workflow, workflow_executions.c.id)
+Index(
+    "ix_workflow_executions_status",
+    workflow_executions.c.status,
+    workflow_executions.c.id,
+    sqlite_where=workflow_executions.c.status != text("'Completed'"),
+)
+Index("ix_waits_execution_id", waits.c.execution_id, waits.c.id)
+Index("ix_waits_phase", waits.c.phase, waits.c.id, sqlite_where=waits.c.phase != text("'ended'"))
 Index("ix_execution_events_execution_id", execution_events.c.execution_id)
 
-# The columns and the constraint's name are those that Alembic gives its table; it wants the table in no MetaData of its own.
+# With the columns and the constraint's name that Alembic gives it. Not in `metadata`: Alembic looks after it alone.
 revision = Table(
     VERSION_TABLE,
     MetaData(),

@@ -212,9 +212,11 @@ class Writer:
         self, units: int, callbacks: Sequence[Callable[[], None]], failures: Sequence[StoreWriteFailed]
     ) -> None:
         errors: list[Exception] = []
-        for callback in (*callbacks, *(partial(self._on_failure, failure) for failure in failures)):
+        calls = [*callbacks]
+        calls.extend(partial(self._on_failure, failure) for failure in failures)
+        for call in calls:
             try:
-                callback()
+                call()
             except Exception as error:  # noqa: BLE001 - the others come first, then all errors are raised
                 errors.append(error)
         self._leave(units)

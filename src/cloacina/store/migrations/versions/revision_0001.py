@@ -13,7 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the first tables in an empty database."""
-    moment = sa.Double().with_variant(sa.REAL(), "sqlite")
+    moment = sa.Double[float]().with_variant(sa.REAL(), "sqlite")
     op.create_table(
         "workflow_executions",
         sa.Column("id", sa.Text, nullable=False),
@@ -27,9 +27,14 @@ def upgrade() -> None:
         sa.Column("final_context", sa.Text, comment="the context at the end, JSON"),
         sa.Column("error", sa.Text, comment="an ErrorRecord, JSON"),
         sa.PrimaryKeyConstraint("id", name="pk_workflow_executions"),
-        sqlite_with_rowid=False,
     )
-    op.create_index("ix_workflow_executions_workflow", "workflow_executions", ["workflow"])
+    op.create_index("ix_workflow_executions_workflow", "workflow_executions", ["workflow", "id"])
+    op.create_index(
+        "ix_workflow_executions_status",
+        "workflow_executions",
+        ["status", "id"],
+        sqlite_where=sa.text("status != 'Completed'"),
+    )
     op.create_table(
         "task_executions",
         sa.Column("id", sa.Text, nullable=False),
@@ -46,7 +51,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_task_executions"),
         sa.UniqueConstraint("execution_id", "task_id", name="uq_task_executions_execution_id_task_id"),
         sa.ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_task_executions_execution_id"),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "waits",
@@ -67,9 +71,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_waits"),
         sa.ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_waits_execution_id"),
         sa.ForeignKeyConstraint(["task_execution_id"], ["task_executions.id"], name="fk_waits_task_execution_id"),
-        sqlite_with_rowid=False,
     )
-    op.create_index("ix_waits_execution_id", "waits", ["execution_id"])
+    op.create_index("ix_waits_execution_id", "waits", ["execution_id", "id"])
+    op.create_index("ix_waits_phase", "waits", ["phase", "id"], sqlite_where=sa.text("phase != 'ended'"))
     op.create_table(
         "execution_events",
         sa.Column("id", sa.Integer, nullable=False),
@@ -83,5 +87,6 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text, comment="JSON"),
         sa.PrimaryKeyConstraint("id", name="pk_execution_events"),
         sa.ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_execution_events_execution_id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_execution_events_execution_id", "execution_events", ["execution_id"])
