@@ -70,6 +70,16 @@ def test_attempts_of_a_retried_task_are_apart() -> None:
     assert [(s.slot, s.start, s.end) for s in read_stretches(told)] == [(0, 0, 1), (1, 4, 5)]
 
 
+def test_slot_has_one_holder_though_its_end_is_told_after_the_next_ones_beginning() -> None:
+    told = events(
+        (0, "first", EventType.TASK_STARTED, 0),
+        (2, "second", EventType.TASK_STARTED, 0),
+        (2.5, "first", EventType.TASK_COMPLETED, 0),
+        (4, "second", EventType.TASK_COMPLETED, 0),
+    )
+    assert [(s.task_id, s.start, s.end) for s in read_stretches(told)] == [("first", 0, 2), ("second", 2, 4)]
+
+
 def test_drawing_has_a_row_for_each_slot_and_for_each_waiting_task() -> None:
     assert render_timeline(WAITER_AND_WORKER, width=45).splitlines() == [
         "          |0 s      |5 s",

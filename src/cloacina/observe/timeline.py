@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -106,4 +106,18 @@ def read_stretches(events: Iterable[EventRecord]) -> list[Stretch]:
     for task_id in list(current):
         close(task_id, last)
     stretches += [Stretch(task_id, StretchKind.HELD, slot, start, last) for (task_id, slot), start in kept.items()]
-    return sorted(stretches, key=lambda stretch: (stretch.start, stretch.end))
+    return _with_one_holder_a_slot(sorted(stretches, key=lambda stretch: (stretch.start, stretch.end)))
+
+
+def _with_one_holder_a_slot(stretches: list[Stretch]) -> list[Stretch]:
+    """End each stretch in a slot where the next one begins: its own end is stored a moment after the slot went on."""
+    next_start: dict[int, float] = {}
+    exclusive: list[Stretch] = []
+    for stretch in reversed(stretches):
+        if stretch.slot is None:
+            exclusive.append(stretch)
+            continue
+        end = min(stretch.end, next_start.get(stretch.slot, stretch.end))
+        next_start[stretch.slot] = stretch.start
+        exclusive.append(replace(stretch, end=end))
+    return exclusive[::-1]
