@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -25,7 +26,7 @@ from cloacina.scheduling.scheduler import Scheduler
 from cloacina.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -61,6 +62,10 @@ class Engine:
         self._configuration = Configuration.read(database, max_concurrent_tasks, max_blocking_waits, durability)
         self._clock = clock or SystemClock()
         self._state = _State.NEW
+        self._calls = 0
+        self._callers_waiting = 0
+        self.is_called_from_threads = False
+        """Whether callers live outside of the event loop: virtual time then passes only while one of them waits."""
 
     # ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,7 +94,7 @@ class Engine:
         self._scheduler = Scheduler(resources)
         loop.on_error = self._scheduler.break_down
         self._store.start(loop.post, self._scheduler.break_down)
-        clock.watch(self._is_idle)
+        self._stop_watching = clock.watch(loop, self._is_idle)
         self._timers_ended: OneShot[None] = loop.one_shot()
         loop.spawn(self._run_timers, contextvars.copy_context())
         self._state = _State.OPEN
@@ -105,10 +110,11 @@ class Engine:
         if self._state is not _State.OPEN:
             return
         try:
-            if not cancel:
-                await self._scheduler.wait_for_all()
+            with self._letting_time_pass():
+                if not cancel:
+                    await self._scheduler.wait_for_all()
         finally:
-            with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True), self._letting_time_pass():
                 if self._state is _State.OPEN:
                     await self._stop()
         if not cancel:
@@ -120,6 +126,7 @@ class Engine:
         await self._scheduler.cancel_all()
         resources.timers.close()
         await self._timers_ended
+        self._stop_watching()
         self._journal.close()
         resources.conditions.close()
         resources.threads.close()
@@ -136,12 +143,34 @@ class Engine:
     def _is_idle(self) -> bool:
         resources = self._resources
         return (
-            resources.slots.available == resources.slots.capacity
+            not resources.bodies_at_work
             and not resources.slots.queued
             and not resources.conditions.outstanding
             and self._journal.is_empty
             and not self._store.in_flight
+            and not self._calls
+            and (self._callers_waiting > 0 or not self.is_called_from_threads)
         )
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """Be busy for the time of a call that is about to change or to read something."""
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self._clock.reconsider()
+
+    @contextmanager
+    def _letting_time_pass(self) -> Iterator[None]:
+        """Count a caller who waits for what time brings."""
+        self._callers_waiting += 1
+        self._clock.reconsider()
+        try:
+            yield
+        finally:
+            self._callers_waiting -= 1
 
     def refuse_if_used(self) -> None:
         """Raise if it has been opened before."""
@@ -160,7 +189,8 @@ class Engine:
     async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
         """Store and start executions."""
         self._refuse_unless_open()
-        return await self._scheduler.submit(workflow, contexts) if contexts else []
+        with self._call():
+            return await self._scheduler.submit(workflow, contexts) if contexts else []
 
     def find(self, execution_id: str) -> ExecutionRun | None:
         """Return an execution that has not ended."""
@@ -169,15 +199,25 @@ class Engine:
 
     async def wait(self, run: ExecutionRun, limit: float | None) -> ExecutionResult:
         """Wait for the end of an execution, for at most `limit` seconds."""
-        if limit is None:
-            await self._scheduler.wait(run)
-            return run.result()
-        with anyio.move_on_after(limit):
-            await self._scheduler.wait(run)
+        with self._letting_time_pass():
+            if limit is None:
+                await self._scheduler.wait(run)
+                return run.result()
+            with anyio.CancelScope() as scope, self._limit(limit, scope.cancel):
+                await self._scheduler.wait(run)
         if not run.is_over:
             message = f"execution {run.id} has not ended within {limit:g} s; it goes on"
             raise TimeoutError(message)
         return run.result()
+
+    @contextmanager
+    def _limit(self, limit: float, on_end: Callable[[], None]) -> Iterator[None]:
+        """Call `on_end` when the block takes longer than `limit` seconds of the runner's clock."""
+        timer = self._resources.timers.call_after(limit, on_end)
+        try:
+            yield
+        finally:
+            self._resources.timers.disarm(timer)
 
     def cancel(self, run: ExecutionRun) -> bool:
         """Cancel an execution; return False when it had ended already."""
@@ -193,7 +233,8 @@ class Engine:
         """Run a query that sees everything that was queued before."""
         self._refuse_unless_open()
         self._journal.flush()
-        return await self._store.read(query, *args, **kwargs)
+        with self._call():
+            return await self._store.read(query, *args, **kwargs)
 
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
         """Return waits with what their counts are now; the store has them every few seconds."""

@@ -354,6 +354,7 @@ class Runner:
             durability=durability,
             clock=clock,
         )
+        self._runner._engine.is_called_from_threads = True  # noqa: SLF001 - two faces of one thing
         self._thread: AbstractContextManager[BlockingPortal] | None = None
         self._portal: BlockingPortal | None = None
 

@@ -170,6 +170,7 @@ class Attempt:
         """Start the body: the token holds a slot."""
         resources, task = self.resources, self.task
         self._has_started = True
+        resources.bodies_at_work += 1
         now = resources.clock.time()
         task.started_at = now
         task.status = TaskStatus.RUNNING
@@ -218,6 +219,7 @@ class Attempt:
             self._end(outcome, slot)
         elif slot is not None:
             self._write_event(EventType.SLOT_FREED, slot)
+        self.resources.body_rests()
 
     def _judge(self, error: BaseException | None) -> Outcome:
         if self._is_cancelled or self._is_timed_out or error is not None:

@@ -11,7 +11,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.event_loop import EventLoop, OneShot
 
 
 class Clock(ABC):
@@ -34,12 +34,21 @@ class Clock(ABC):
             interrupted: Ends the sleep early.
         """
 
-    def watch(self, is_idle: Callable[[], bool]) -> None:
-        """Take the runner's own word for whether anything but the passing of time can happen next.
+    @abstractmethod
+    def watch(self, loop: EventLoop, is_idle: Callable[[], bool]) -> Callable[[], None]:
+        """Take a runner's own word for whether anything but the passing of time can happen next.
 
         Args:
-            is_idle: Returns whether no task body runs, and nothing is on its way to or from a thread.
+            loop: The event loop that the runner lives on.
+            is_idle: Returns whether every task body is parked in a wait, and nothing is on its way to or from a thread.
+
+        Returns:
+            What the runner calls when it is closed.
         """
+
+    @abstractmethod
+    def reconsider(self) -> None:
+        """Hear that a runner may have become idle. Called on the loop's thread."""
 
 
 class SystemClock(Clock):
@@ -54,3 +63,14 @@ class SystemClock(Clock):
     async def sleep_until(self, moment: float, interrupted: OneShot[None]) -> None:
         with anyio.move_on_after(max(0.0, moment - time.monotonic())):
             await interrupted
+
+    def watch(self, loop: EventLoop, is_idle: Callable[[], bool]) -> Callable[[], None]:  # noqa: ARG002 - as the docstring says
+        """Watch nobody: real time passes by itself."""
+        return _nothing
+
+    def reconsider(self) -> None:
+        """Do nothing, for the same reason."""
+
+
+def _nothing() -> None:
+    """End the watching of nobody."""

@@ -46,11 +46,13 @@ class EventLoop(ABC):
 
     Attributes:
         on_error: Called on the loop's thread with an exception that a posted callback raised.
+        after_callback: Called on the loop's thread after each callback.
     """
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         self.on_error: Callable[[BaseException], None] = _log_error
+        self.after_callback: Callable[[], None] = _nothing
 
     @staticmethod
     def current() -> EventLoop:
@@ -94,6 +96,7 @@ class EventLoop(ABC):
             callback()
         except Exception as error:  # noqa: BLE001 - handed on whole
             self.on_error(error)
+        self.after_callback()
 
 
 class AsyncioLoop(EventLoop):
@@ -202,3 +205,7 @@ class _TrioOneShot(Generic[T]):
 
 def _log_error(error: BaseException) -> None:
     logger.critical("an internal callback failed", exc_info=error)
+
+
+def _nothing() -> None:
+    """Nobody wants to know of callbacks, unless time is virtual."""

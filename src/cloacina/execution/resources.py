@@ -34,6 +34,8 @@ class Resources:
         blocking_waits: Bounds how many threads may be parked in a wait.
         write: Queues changes for the store.
         waits: The waits that hold no slot now, by id.
+        bodies_at_work: How many task bodies have started, have not ended, and are not parked in a wait; also those that
+            work without a slot, such as one that cleans up after its cancellation.
         poll_flush: Stores how often they have been polled.
     """
 
@@ -46,7 +48,14 @@ class Resources:
     blocking_waits: anyio.CapacityLimiter
     write: Write
     waits: dict[str, Wait] = field(default_factory=dict[str, "Wait"])
+    bodies_at_work: int = 0
     poll_flush: PollFlush = field(init=False)
 
     def __post_init__(self) -> None:
         self.poll_flush = PollFlush(self)
+
+    def body_rests(self) -> None:
+        """Count a body that has ended, or is parked in a wait."""
+        self.bodies_at_work -= 1
+        if not self.bodies_at_work:
+            self.clock.reconsider()

@@ -29,7 +29,7 @@ class PollFlush:
         self._is_scheduled = False
 
     def schedule(self) -> None:
-        """Flush in a few seconds, unless that is coming already; called when a wait begins."""
+        """Flush in a few seconds, unless that is coming already; called when a wait begins, and after each poll."""
         if not self._is_scheduled:
             self._is_scheduled = True
             self._resources.timers.call_after(FLUSH_SECONDS, self._begin)
@@ -49,5 +49,3 @@ class PollFlush:
             self._resources.timers.call_after(_PAUSE_SECONDS, self._go_on)
             return
         self._is_scheduled = False
-        if waits:
-            self.schedule()

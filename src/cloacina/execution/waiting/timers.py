@@ -68,9 +68,9 @@ class Timers:
             timer: A timer that is not armed.
             delay: Seconds from now.
         """
-        delay_ms = max(0.0, delay * 1000)
+        delay_ms = max(0.0, _milliseconds(delay))
         width = min(_COARSE_MS, max(1, int(delay_ms) // _FINE_FRACTION))
-        moment = math.ceil((self._clock.monotonic() * 1000 + delay_ms) / width) * width
+        moment = math.ceil((_milliseconds(self._clock.monotonic()) + delay_ms) / width) * width
         timer._bucket = moment  # noqa: SLF001 - a timer's place is the timers' own business
         bucket = self._buckets.get(moment)
         if bucket is None:
@@ -113,7 +113,7 @@ class Timers:
         self._interrupt()
 
     def _fire_due(self) -> None:
-        now = self._clock.monotonic() * 1000
+        now = _milliseconds(self._clock.monotonic())
         while self._moments and self._moments[0] <= now:
             moment = heapq.heappop(self._moments)
             for timer in self._buckets.pop(moment, ()):
@@ -125,3 +125,9 @@ class Timers:
     def _interrupt(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+
+def _milliseconds(seconds: float) -> float:
+    # Whole microseconds: 0.07 * 1000 is over 70 and 1.001 * 1000 below 1001, so that a timer would be a bucket late, or
+    # a sleep until its moment end before it.
+    return round(seconds * 1_000_000) / 1000

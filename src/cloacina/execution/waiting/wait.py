@@ -63,6 +63,7 @@ class Wait(Timer):
         "_errors_in_a_row",
         "_is_last_call",
         "_is_over",
+        "_is_parked",
         "_time_limit",
         "_timeout",
         "_token",
@@ -115,6 +116,7 @@ class Wait(Timer):
         self._answer_is_out = False
         self._is_last_call = False
         self._is_over = False
+        self._is_parked = False
         self._call: Callable[[], Awaitable[Any]] | None = None
         self._call_scope: anyio.CancelScope | None = None
         self._turn: OneShot[None] = attempt.resources.loop.one_shot()
@@ -187,6 +189,9 @@ class Wait(Timer):
     async def _until_over(self) -> None:
         try:
             while not self._is_over:
+                if not self._turn.done():
+                    self._is_parked = True
+                    self._attempt.resources.body_rests()
                 await self._turn
                 self._turn = self._attempt.resources.loop.one_shot()
                 if (call := self._call) is not None:
@@ -213,6 +218,7 @@ class Wait(Timer):
 
     def _abandon(self) -> None:
         """The waiting task was cancelled: leave the timers and the queue; a slot granted just now is given back."""
+        self._unpark()
         self._disarm()
         self.outcome = CANCELLED
         if self._token is not None and not self._attempt.resources.slots.withdraw(self._token):
@@ -269,6 +275,7 @@ class Wait(Timer):
             self._go_on()
         else:
             self._schedule()
+            self._attempt.resources.poll_flush.schedule()
 
     def _time_is_up(self) -> None:
         """Call the condition one last time; a call that is out already may be that one."""
@@ -308,6 +315,12 @@ class Wait(Timer):
     def _wake(self) -> None:
         if not self._turn.done():
             self._turn.set_result(None)
+            self._unpark()
+
+    def _unpark(self) -> None:
+        if self._is_parked:
+            self._is_parked = False
+            self._attempt.resources.bodies_at_work += 1
 
     def _ask(self) -> None:
         self._answer_is_out = True
