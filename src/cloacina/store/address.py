@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,22 +36,22 @@ class Address:
         """
         if isinstance(url, Path):
             return cls(url.resolve())
+        # A password must not reach a log, not even that of an address which is refused.
+        shown = re.sub(r"//[^@]*@", "//***@", str(url))
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
-            raise UnsupportedDatabase(f"{url!r} is not the address of a database; expected {_FORMS}.") from error
+        except (ArgumentError, ValueError) as error:
+            raise UnsupportedDatabase(f"{shown!r} is not the address of a database; expected {_FORMS}.") from error
         if parsed.drivername != "sqlite":
-            # A password in the address must not reach a log.
-            found = parsed.render_as_string(hide_password=True)
-            raise UnsupportedDatabase(f"Only SQLite is supported by this version, found {found!r}; use {_FORMS}.")
+            raise UnsupportedDatabase(f"Only SQLite is supported by this version, found {shown!r}; use {_FORMS}.")
         if parsed.host is not None:
             raise UnsupportedDatabase(
-                f"{url!r} names a host, which SQLite has not; a file takes three slashes: {_FORMS}."
+                f"{shown!r} names a host; the path of a file comes after three slashes: {_FORMS}."
             )
         if parsed.query:
-            raise UnsupportedDatabase(f"{url!r} has options after '?', which are not supported; use {_FORMS}.")
+            raise UnsupportedDatabase(f"{shown!r} has options after '?', which are not supported; use {_FORMS}.")
         if parsed.database == "":
-            raise UnsupportedDatabase(f"{url!r} names no file; use {_FORMS}.")
+            raise UnsupportedDatabase(f"{shown!r} names no file; use {_FORMS}.")
         if parsed.database is None or parsed.database == ":memory:":
             return cls(None)
         return cls(Path(parsed.database).resolve())

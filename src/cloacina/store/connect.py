@@ -26,6 +26,7 @@ BEGIN = "cloacina_begin"
 # How long SQLite itself waits for a lock, in seconds. Short: what may take longer is tried again by the caller.
 _BUSY_TIMEOUT = 1.0
 _CACHE_KIB = 65_536
+# What the write-ahead log is cut back to after a burst.
 _JOURNAL_BYTES = 67_108_864
 
 # Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of SQLite too. So a
@@ -40,19 +41,17 @@ def create_file(path: Path) -> None:
     permissions of the file.
 
     Raises:
-        StoreUnavailable: The folder does not exist or cannot be written, or the path is a folder.
+        StoreUnavailable: The folder does not exist or cannot be written, or the path is not that of a file.
     """
-    if path.is_dir():
-        raise StoreUnavailable(f"Cannot open the database {path}: it is a folder, expected a file.")
-    if not path.parent.is_dir():
-        raise StoreUnavailable(f"Cannot open the database {path}: the folder {path.parent} does not exist; create it.")
-    with _creating, contextlib.suppress(FileExistsError):
-        try:
+    try:
+        if not path.parent.is_dir():
+            raise StoreUnavailable(f"Cannot open the database {path}: there is no folder {path.parent}; create it.")
+        with _creating, contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            raise
-        except OSError as error:
-            raise StoreUnavailable(f"Cannot create the database {path}: {error.strerror}.") from error
+        if not path.is_file():
+            raise StoreUnavailable(f"Cannot open the database {path}: it is not a file.")
+    except OSError as error:
+        raise StoreUnavailable(f"Cannot open the database {path}: {error.strerror or error}.") from error
 
 
 def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
@@ -69,10 +68,14 @@ def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
         connection = sqlite3.connect(
             database, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=path is not None
         )
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA synchronous = {durability.upper()}")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA synchronous = {durability.upper()}")
+            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     if path is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_args
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from cloacina.errors import InvalidOption, StoreUnavailable, join_names
 from cloacina.store.address import Address
@@ -15,7 +16,7 @@ from cloacina.store.faults import Fault, fault_of, pauses
 from cloacina.store.schema import NEWEST_REVISION, bring_up_to_date, stored_revision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 # Seconds that opening waits for a lock of another process.
 _OPENING_PATIENCE = 10.0
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Database:
@@ -63,7 +65,8 @@ class Database:
             create_file(address.path)
         database = cls(address, create_sqlite_engine(address, durability))
         try:
-            database._prepare()
+            with database.explaining("opened"):
+                database._prepare()
         except BaseException:
             database.close()
             raise
@@ -74,16 +77,29 @@ class Database:
         """Whether the database is in memory, where all connections are one."""
         return self.address.path is None
 
+    @contextmanager
+    def explaining(self, what: str) -> Generator[None]:
+        """Turn the database's errors into `StoreUnavailable`, which says what could not be done.
+
+        Args:
+            what: What is done to the database, as in "could not be ...".
+
+        Raises:
+            StoreUnavailable: The database raised an error, which is the cause.
+        """
+        try:
+            yield
+        except DBAPIError as error:
+            raise StoreUnavailable(f"The database {self.address} could not be {what}: {error.orig}.") from error
+
     def connect(self) -> Connection:
         """Return a new connection.
 
         Raises:
             StoreUnavailable: The file was removed or cannot be opened any more.
         """
-        try:
+        with self.explaining("opened"):
             return self.engine.connect()
-        except SQLAlchemyError as error:
-            raise self._unavailable("opened", error) from error
 
     def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in a read transaction of its own, so that all it reads is of one moment.
@@ -91,30 +107,31 @@ class Database:
         Raises:
             StoreUnavailable: The database cannot be read.
         """
-        try:
-            with self.connect() as connection:
-                return query(connection, *args, **kwargs)
-        except DBAPIError as error:
-            raise self._unavailable("read", error) from error
+        with self.explaining("read"), self.engine.connect() as connection:
+            return query(connection, *args, **kwargs)
 
     def check_in_place(self) -> None:
         """Check, at most once a second, that the file is still the one that was opened.
 
-        SQLite goes on writing to a file that was removed, and all of it is lost in silence.
+        SQLite goes on writing to a file that was removed, and all of it would be lost in silence.
 
         Raises:
-            StoreUnavailable: The file was removed or replaced.
+            FileNotFoundError: The file was removed or replaced.
         """
         path = self.address.path
         now = time.monotonic()
         if path is None or now < self._next_look:
             return
-        self._next_look = now + 1.0
+        self._next_look = now + _SECONDS_BETWEEN_LOOKS
         if not path.exists() or _identity(path) != self._identity:
-            raise StoreUnavailable(f"The database {path} was removed or replaced while it was open.")
+            raise FileNotFoundError(f"the file {path} was removed or replaced while it was open")
 
     def checkpoint(self, connection: Connection) -> None:
-        """Move what the write-ahead log holds into the database's file, as far as readers let it."""
+        """Move what the write-ahead log holds into the database's file, as far as readers let it.
+
+        Raises:
+            DBAPIError: The database raised an error.
+        """
         if not self.is_in_memory:
             _execute_outside_transaction(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -127,16 +144,14 @@ class Database:
         pausing = pauses()
         while True:
             try:
-                self._ensure_schema()
+                return self._ensure_schema()
             except DBAPIError as error:
-                if fault_of(error) is not Fault.TRANSIENT or time.monotonic() >= give_up_at:
-                    raise self._unavailable("opened", error) from error
-                time.sleep(next(pausing))
-            else:
-                return
+                if fault_of(error) is not Fault.LOCKED or time.monotonic() >= give_up_at:
+                    raise
+            time.sleep(next(pausing))
 
     def _ensure_schema(self) -> None:
-        with self.connect() as connection:
+        with self.engine.connect() as connection:
             # Looked at before anything is changed: a database of another program stays as it is.
             is_current = stored_revision(connection, self.address) == NEWEST_REVISION
             connection.rollback()
@@ -156,17 +171,9 @@ class Database:
                 "keep the database on a local file system."
             )
 
-    def _unavailable(self, what: str, error: SQLAlchemyError) -> StoreUnavailable:
-        reason = error.orig if isinstance(error, DBAPIError) else error
-        return StoreUnavailable(f"The database {self.address} could not be {what}: {reason}.")
-
 
 def _execute_outside_transaction(connection: Connection, statement: str) -> tuple[Any, ...]:
-    """Run a statement that a transaction does not allow, and return its only row.
-
-    Raises:
-        DBAPIError: The database refused it.
-    """
+    """Run a statement that a transaction does not allow, and return its only row."""
     cursor = connection.connection.cursor()
     try:
         cursor.execute(statement)

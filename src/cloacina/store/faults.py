@@ -1,4 +1,4 @@
-"""What an error of the database means: whether to try again, to refuse one unit, or to give up."""
+"""What an error of the database means: whether to try again, to refuse one unit of changes, or to give up."""
 
 from __future__ import annotations
 
@@ -14,17 +14,8 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.5
 
-_TRANSIENT = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_EXHAUSTED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM})
 _FATAL = frozenset(
     {
         sqlite3.SQLITE_AUTH,
@@ -37,24 +28,28 @@ _FATAL = frozenset(
 
 
 class Fault(Enum):
-    """What to do about an error of the database."""
+    """What an error of the database means."""
 
-    TRANSIENT = auto()
-    """Locked, no room or an I/O error: the same transaction may succeed a little later."""
+    LOCKED = auto()
+    """Somebody else is writing: the same transaction will succeed when they are done."""
+    EXHAUSTED = auto()
+    """No room, no memory, no descriptor or an I/O error: the same transaction may succeed later."""
     REFUSED = auto()
-    """The data break a rule of the database: the same transaction can never succeed."""
+    """The data break a rule of the database: the same transaction can never succeed, others can."""
     FATAL = auto()
-    """The database itself is unusable: nothing can be written any more."""
+    """The database is unusable: nothing can be written any more."""
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Classify an error that was raised while changes were written."""
+    """Classify an error that was raised while a database was opened or changes were written."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     # The low byte is the primary code; extended codes, such as SQLITE_BUSY_RECOVERY, only add to it.
     primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
-    if primary in _TRANSIENT:
-        return Fault.TRANSIENT
+    if primary in _LOCKED:
+        return Fault.LOCKED
+    if primary in _EXHAUSTED:
+        return Fault.EXHAUSTED
     return Fault.FATAL if primary in _FATAL else Fault.REFUSED
 
 

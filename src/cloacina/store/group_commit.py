@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloacina.store.changes import EVENT, STATES
 from cloacina.store.faults import Fault, fault_of, pauses
@@ -23,8 +23,11 @@ _KINDS = EVENT + 1
 _ROWS_PER_STATEMENT = 64
 
 
+Write: TypeAlias = "Callable[[Sequence[Sequence[Change]]], Mapping[int, Exception]]"
+
+
 class RowMissing(Exception):
-    """Raised when a state belongs to a row that the database does not hold: its change would be lost in silence."""
+    """Raised when the row of a state does not exist: the change would be lost in silence."""
 
 
 class GroupCommit:
@@ -55,7 +58,16 @@ class GroupCommit:
         """
         if not any(units):
             return {}
-        write: Callable[[Sequence[Sequence[Change]]], Mapping[int, Exception]] = self._write_together
+        try:
+            return self._transact(self._write_together, units)
+        except Exception as error:
+            if fault_of(error) is not Fault.REFUSED:
+                raise
+            if len(units) == 1:
+                return {0: error}
+        return self._transact(self._write_apart, units)
+
+    def _transact(self, write: Write, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
         give_up_at = None
         pausing = pauses()
         while True:
@@ -65,11 +77,7 @@ class GroupCommit:
                 self._cursor.execute("COMMIT")
             except Exception as error:
                 self._roll_back()
-                fault = fault_of(error)
-                if fault is Fault.REFUSED and write == self._write_together:
-                    write = self._write_apart
-                    continue
-                if fault is not Fault.TRANSIENT:
+                if fault_of(error) not in {Fault.LOCKED, Fault.EXHAUSTED}:
                     raise
                 now = time.monotonic()
                 if give_up_at is None:
@@ -77,9 +85,9 @@ class GroupCommit:
                     logger.warning("The database cannot be written (%s); trying for %g s", error, self._retry_for)
                 if now >= give_up_at:
                     raise
-                time.sleep(next(pausing))
             else:
                 return refused
+            time.sleep(next(pausing))
 
     def _write_together(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
         rows_by_kind: list[list[tuple[Any, ...]]] = [[] for _ in range(_KINDS)]

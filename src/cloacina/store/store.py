@@ -83,7 +83,8 @@ class Store:
 
         def read() -> T:
             if self.database.is_in_memory:
-                return writer.run(lambda connection: query(connection, *args, **kwargs)).result()
+                with self.database.explaining("read"):
+                    return writer.run(lambda connection: query(connection, *args, **kwargs)).result()
             writer.run(_nothing).result()
             return self.database.read(query, *args, **kwargs)
 

@@ -14,7 +14,7 @@ from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from sqlalchemy import Connection
 
@@ -40,12 +40,10 @@ class _Job(Generic[T]):
         self._function = function
         self.future: Future[T] = Future()
 
-    def run(self, connection: Connection, failure: Exception | None) -> None:
+    def run(self, connection: Connection) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            if failure is not None:
-                raise failure
             try:
                 result = self._function(connection)
             finally:
@@ -86,7 +84,7 @@ class Writer:
         self._lock = threading.RLock()
         self._in_flight = 0
         self._is_closed = False
-        self._failure: StoreWriteFailed | None = None
+        self._cause: BaseException | None = None
         self._connection = database.connect()
         self._group_commit = GroupCommit(
             self._connection.connection.driver_connection, compile_statements(database.engine.dialect), retry_for
@@ -144,15 +142,17 @@ class Writer:
             try:
                 is_serving = self._serve_once()
             except BaseException as error:  # noqa: BLE001 - whatever it is, the units behind it must hear of it
-                self._post_back(partial(self._on_failure, self._fail(error)), 0)
+                self._give_up(error)
+                self._settle([], {}, [self._gone()])
         try:
             self._database.checkpoint(self._connection)
-        except Exception as error:  # noqa: BLE001 - the log holds everything, and is read when the file is opened next
+        except Exception as error:  # noqa: BLE001 - nothing is lost: the log is read when the file is opened next
             logger.warning("The write-ahead log of %s could not be emptied: %s", self._database.address, error)
         finally:
             self._connection.close()
 
     def _serve_once(self) -> bool:
+        """Wait for work and do it; return False at the end."""
         units: list[Unit] = []
         item = self._queue.get()
         try:
@@ -164,76 +164,76 @@ class Writer:
         except Empty:
             pass
         if units:
-            self._settle(units)
+            self._commit(units)
         if isinstance(item, _Job):
-            item.run(self._connection, self._failure)
+            if self._cause is None:
+                item.run(self._connection)
+            else:
+                item.future.set_exception(self._gone())
         return item is not None
 
-    def _settle(self, units: list[Unit]) -> None:
-        refused: Mapping[int, Exception] = {}
-        failures: list[StoreWriteFailed] = []
-        callbacks: list[Callable[[], None]] = []
-        try:
-            if self._failure is not None:
-                raise self._failure
-            self._database.check_in_place()
-            refused = self._group_commit.commit([changes for changes, _ in units])
-        except Exception as error:  # noqa: BLE001 - handed to the loop
-            failures.append(self._fail(error))
-        else:
-            failures.extend(_refusal(units[index][0], error) for index, error in refused.items())
-            callbacks.extend(
-                on_commit
-                for index, (_, on_commit) in enumerate(units)
-                if on_commit is not None and index not in refused
-            )
-        self._post_back(partial(self._hand_back, len(units), callbacks, failures), len(units))
+    def _commit(self, units: list[Unit]) -> None:
+        if self._cause is None:
+            try:
+                self._database.check_in_place()
+                refused = self._group_commit.commit([changes for changes, _ in units])
+            except Exception as error:  # noqa: BLE001 - handed to the loop below
+                self._give_up(error)
+            else:
+                self._settle(units, refused, [_refusal(len(units[at][0]), error) for at, error in refused.items()])
+                return
+        self._settle(units, range(len(units)), [self._gone()])
 
-    def _fail(self, error: BaseException) -> StoreWriteFailed:
-        """Give up writing for good: what follows a lost change would not fit to what is stored."""
-        if self._failure is None:
-            self._failure = StoreWriteFailed(
-                f"Nothing can be written to {self._database.address} any more: {error}. "
-                "What was committed is kept; mend the storage and start the runner again."
-            )
-            self._failure.__cause__ = error
-            logger.error("%s", self._failure, exc_info=error)
-        return self._failure
-
-    def _post_back(self, callback: Callable[[], None], units: int) -> None:
+    def _settle(self, units: list[Unit], refused: Container[int], failures: list[StoreWriteFailed]) -> None:
+        """Hand units back to the loop, in one call: those that were not refused are committed."""
+        committed = [on_commit for at, (_, on_commit) in enumerate(units) if on_commit and at not in refused]
         try:
-            self._post(callback)
+            self._post(partial(self._hand_back, len(units), committed, failures))
         except Exception:
-            # The loop has ended. The units are committed, and nobody is left to be told.
-            logger.exception("%d units were settled after the event loop had ended", units)
-            self._leave(units)
+            # The loop has ended: nobody is left to be told.
+            logger.exception("%d units were settled after the event loop had ended: %s", len(units), failures)
+            self._leave(len(units))
 
     def _hand_back(
-        self, units: int, callbacks: Sequence[Callable[[], None]], failures: Sequence[StoreWriteFailed]
+        self, units: int, committed: Sequence[Callable[[], None]], failures: Sequence[StoreWriteFailed]
     ) -> None:
-        errors: list[Exception] = []
-        calls = [*callbacks]
+        """Tell of units, in the loop's thread. One function that raises does not keep the others from their call."""
+        calls = [*committed]
         calls.extend(partial(self._on_failure, failure) for failure in failures)
+        errors: list[Exception] = []
         for call in calls:
             try:
                 call()
-            except Exception as error:  # noqa: BLE001 - the others come first, then all errors are raised
+            except Exception as error:  # noqa: BLE001 - raised below
                 errors.append(error)
         self._leave(units)
         if len(errors) == 1:
             raise errors[0]
         if errors:
-            raise ExceptionGroup("callbacks of committed changes raised", errors)
+            raise ExceptionGroup("Functions that were to be called after a commit raised.", errors)
 
     def _leave(self, units: int) -> None:
         with self._lock:
             self._in_flight -= units
 
+    def _give_up(self, cause: BaseException) -> None:
+        """Write nothing any more: what follows a lost change would not fit to what is stored."""
+        self._cause = cause
+        logger.error("Nothing can be written to %s any more", self._database.address, exc_info=cause)
 
-def _refusal(changes: Sequence[Change], error: Exception) -> StoreWriteFailed:
+    def _gone(self) -> StoreWriteFailed:
+        failure = StoreWriteFailed(
+            f"Nothing can be written to {self._database.address} any more: {self._cause}. "
+            "What was committed is kept; mend the storage and start the runner again."
+        )
+        failure.__cause__ = self._cause
+        return failure
+
+
+def _refusal(changes: int, cause: Exception) -> StoreWriteFailed:
     failure = StoreWriteFailed(
-        f"The database refused a unit of {len(changes)} changes, of which none is stored: {error}. "
-        "The other units are not affected."
+        f"The database refused a unit of {changes} changes, so none of them is stored: {cause}. "
+        "Other units are not affected."
     )
-    failure.__cause__ = error
+    failure.__cause__ = cause
     return failure
