@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docsite import generated, notebooks, twins
+from docsite.anchors import mend_anchors
 from docsite.squeeze import squeeze
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
     """Give an executed tutorial the same HTML as every other page."""
-    return notebooks.rewrite(html, page.file.src_uri) if page.file.src_uri.endswith(".py") else html
+    return notebooks.rewrite(html, page.file.src_uri) if page.file.src_uri.endswith(".py") else mend_anchors(html)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

@@ -5,6 +5,7 @@
     generated/     parts of pages that are written from the code: errors, commands, tables
     notebooks.py   the HTML of an executed tutorial, without the inline styles that come with it
     twins.py       a Markdown twin of each page, and llms.txt
+    anchors.py     second addresses of headings
     squeeze.py     pages without the white space that templates leave
     build.py       the strict build
     inspection/    what is checked on the built pages: links, references, requests to other hosts, weight
