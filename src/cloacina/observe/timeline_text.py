@@ -37,6 +37,22 @@ def render_timeline(events: Iterable[EventRecord], *, width: int = 100) -> str:
 
     Raises:
         InvalidOption: The width is below 40.
+
+    Example:
+        ```python
+        from cloacina import Context, Runner, Workflow, task
+        from cloacina.observe import render_timeline
+
+        @task
+        def add(context: Context) -> None:
+            context["total"] = sum(range(1000))
+
+        with Runner("sqlite://") as runner:
+            result = runner.execute(Workflow("addition", tasks=[add]))
+            drawing = render_timeline(runner.events(result.id))
+        print(drawing.splitlines()[1][:6])
+        #> slot 0
+        ```
     """
     if width < _SMALLEST_WIDTH:
         raise InvalidOption(f"A timeline needs {_SMALLEST_WIDTH} columns or more, but width={width} was given.")
