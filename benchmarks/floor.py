@@ -3,13 +3,15 @@
 Hand-written on asyncio and sqlite3, with nothing of Cloacina in it: an execution, its task and its events as rows, the
 creation and the end committed before anything builds on them, and one writer thread that puts whatever is waiting into
 one transaction. It has no dependencies between tasks, no contexts to merge, no retries, waits, timeouts or
-cancellation, no indexes and no foreign keys, and it stores three events where Cloacina stores five.
+cancellation, no indexes and no foreign keys, and it stores three events where Cloacina stores five. Of waiting
+it knows only what calling the conditions costs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sqlite3
 import statistics
 import threading
@@ -19,6 +21,8 @@ from contextlib import asynccontextmanager, closing
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from benchmarks.process_figures import CpuShare
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
@@ -27,6 +31,7 @@ Statement: TypeAlias = tuple[str, tuple[Any, ...]]
 Unit: TypeAlias = tuple[list[Statement], "asyncio.Future[None] | None"]
 
 _UNITS_PER_TRANSACTION = 2_000
+_PORTION_SECONDS = 0.02
 
 _SCHEMA = """
 CREATE TABLE executions(id TEXT PRIMARY KEY, name TEXT, status TEXT, context TEXT, created REAL, done REAL);
@@ -142,11 +147,31 @@ async def one_by_one(folder: Path, *, executions: int, slots: int) -> dict[str, 
     return {"seconds": statistics.median(each)}
 
 
-async def at_once(folder: Path, *, executions: int, slots: int) -> dict[str, float]:
-    """Run executions all at once; return how many end in a second."""
+async def at_once(folder: Path, *, executions: int, slots: int, **_other: bool) -> dict[str, float]:
+    """Run executions all at once; return how many end in a second. It knows one kind of task and one way to submit."""
     semaphore = asyncio.Semaphore(slots)
     async with _writing_to(folder) as writer:
         await _execute(writer, semaphore)
         began = time.perf_counter()
         await asyncio.gather(*(_execute(writer, semaphore) for _ in range(executions)))
         return {"rate": executions / (time.perf_counter() - began)}
+
+
+async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_other: int) -> dict[str, float]:
+    """Call as many conditions a second as there are waits, in portions; return the percent of a core that takes."""
+    path, is_open = folder / "gate", False
+    conditions = [path.exists if as_file else lambda: is_open for _ in range(waits)]
+    portion = math.ceil(waits * _PORTION_SECONDS)
+
+    def poll() -> float:
+        share = CpuShare()
+        next_portion = began = time.perf_counter()
+        while next_portion < began + seconds:
+            for first in range(0, waits, portion):
+                time.sleep(max(0.0, next_portion - time.perf_counter()))
+                next_portion += _PORTION_SECONDS
+                if any(condition() for condition in conditions[first : first + portion]):
+                    raise RuntimeError("a condition holds that nobody has met")
+        return share.percent()
+
+    return {"cpu": await asyncio.to_thread(poll)}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from benchmarks.running import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from benchmarks.rows import Measurement, Row, Target
+    from benchmarks.rows import Measurement, Row
     from benchmarks.running import Figures
 
 _HEADINGS = ("work", "asyncio", "worst … best", "target", "met", "trio", "floor")
@@ -43,13 +41,12 @@ class Line:
         """Whether the median on asyncio meets the target; None without one."""
         if self.row.target is None or not self.values.get(_JUDGED):
             return None
-        return self.row.target.is_met(statistics.median(self.values[_JUDGED]))
+        return self.row.is_met(statistics.median(self.values[_JUDGED]))
 
     @property
     def rounds_met(self) -> int:
         """How many rounds met the target."""
-        target = self.row.target
-        return 0 if target is None else sum(target.is_met(value) for value in self.values.get(_JUDGED, ()))
+        return sum(self.row.is_met(value) for value in self.values.get(_JUDGED, ()))
 
 
 def lines_of(measurement: Measurement, options: Mapping[str, Any], figures: Figures) -> list[Line]:
@@ -60,7 +57,7 @@ def lines_of(measurement: Measurement, options: Mapping[str, Any], figures: Figu
             row,
             row.text.format_map(options),
             {contestant: figures.values(row, contestant) for contestant in measurement.contestants},
-            [found[row.figure] for found in figures.by_contestant.get(FLOOR, ())] if row.unit != "x" else (),
+            figures.floor(row),
         )
         for row in measurement.rows
     ]
@@ -92,9 +89,10 @@ def document(lines: Sequence[Line], machine: Mapping[str, Any], settings: Mappin
                 "text": line.text,
                 "figure": line.row.figure,
                 "unit": line.row.unit,
-                "target": None if line.row.target is None else asdict(line.row.target),
+                "target": line.row.target,
+                "more_is_better": line.row.more_is_better,
                 "met": line.is_met,
-                "rounds_met": line.rounds_met if line.row.target else None,
+                "rounds_met": line.rounds_met if line.row.target is not None else None,
                 "values": {contestant: _statistics(values) for contestant, values in line.values.items() if values},
                 "floor": _statistics(line.floor) if line.floor else None,
             }
@@ -113,7 +111,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         line.text,
         _median(judged, line.row.unit),
         _spread(judged, line.row),
-        _target(line.row.target, line.row.unit),
+        _target(line.row),
         _met(line, len(judged)),
         _median(line.values.get("trio", ()), line.row.unit),
         _median(line.floor, line.row.unit),
@@ -128,15 +126,15 @@ def _spread(values: Sequence[float], row: Row) -> str:
     if len(values) < 2:
         return "–"
     worst, best = max(values), min(values)
-    if row.unit == "/s" or (row.target is not None and row.target.sense == "at least"):
+    if row.more_is_better:
         worst, best = best, worst
     return f"{_quantity(worst, row.unit)} … {_quantity(best, row.unit)}"
 
 
-def _target(target: Target | None, unit: str) -> str:
-    if target is None:
+def _target(row: Row) -> str:
+    if row.target is None:
         return "–"
-    return f"{'≤' if target.sense == 'at most' else '≥'} {_quantity(target.limit, unit)}"
+    return f"{'≥' if row.more_is_better else '≤'} {_quantity(row.target, row.unit)}"
 
 
 def _met(line: Line, rounds: int) -> str:

@@ -40,6 +40,12 @@ class Figures:
         floor = [figures[row.figure] for figures in self.by_contestant[FLOOR]]
         return [value / least for value, least in zip(found, floor, strict=True)]
 
+    def floor(self, row: Row) -> list[float]:
+        """Return the floor's own figure in each round; nothing when it has none."""
+        if row.unit == "x":
+            return []
+        return [figures[row.figure] for figures in self.by_contestant.get(FLOOR, ()) if row.figure in figures]
+
 
 def run(measurement: Measurement, options: Mapping[str, Any], rounds: int, progress: Callable[[str], None]) -> Figures:
     """Run all contestants of a measurement, one after another, round by round.
@@ -50,14 +56,14 @@ def run(measurement: Measurement, options: Mapping[str, Any], rounds: int, progr
     Raises:
         RunFailed: A workload failed.
     """
-    contestants = [*([FLOOR] if measurement.against_floor else ()), *measurement.contestants]
+    contestants = [*([FLOOR] if measurement.floor else ()), *measurement.contestants]
     found: dict[str, list[Mapping[str, float]]] = defaultdict(list)
     for number in range(rounds):
         first = number % len(contestants)
         for contestant in contestants[first:] + contestants[:first]:
             progress(f"{measurement.name}: round {number + 1} of {rounds}, {contestant}")
-            arguments = measurement.floor_options if contestant == FLOOR else options
-            found[contestant].append(_run_once(measurement.workload, contestant, arguments))
+            workload = measurement.floor if contestant == FLOOR and measurement.floor else measurement.workload
+            found[contestant].append(_run_once(workload, contestant, options))
     return Figures(found)
 
 
