@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
 
-from cloacina.errors import ConcurrentWait, HandleConsumed, InvalidOption, InvalidWait
+from cloacina.errors import ConcurrentWait, HandleConsumed
 from cloacina.execution.slots import SlotToken
+from cloacina.execution.waiting.arguments import check_polling, time_limit
 from cloacina.execution.waiting.combined import all_of, any_of
 from cloacina.execution.waiting.wait import Wait
 from cloacina.handle import RAISE
-from cloacina.retry import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime, timedelta
 
     from cloacina.execution.attempt import Attempt
     from cloacina.handle import Condition
@@ -132,40 +131,16 @@ class EngineTaskHandle:
     ) -> Wait:
         """Refuse what cannot be waited for, and return the wait."""
         self._refuse_if_unusable()
-        if not callable(condition):
-            message = f"a wait needs a function to call, such as path.exists; got {condition!r}"
-            raise InvalidWait(message)
-        if not _is_whole(poll_interval_ms, 1):
-            message = f"poll_interval_ms is a whole number of milliseconds, at least 1; got {poll_interval_ms!r}"
-            raise InvalidWait(message)
-        if not _is_whole(tolerate_errors, 0):
-            message = f"tolerate_errors is a whole number, at least 0; got {tolerate_errors!r}"
-            raise InvalidWait(message)
-        time_limit = self._time_limit(timeout, deadline)
+        check_polling(condition, poll_interval_ms, tolerate_errors)
+        limit = time_limit(timeout, deadline, self._attempt.resources.clock.time())
         self._is_waiting = True
         return Wait(
             self._attempt,
             condition,
             poll_interval_ms=poll_interval_ms,
-            time_limit=time_limit,
+            time_limit=limit,
             tolerate_errors=tolerate_errors,
         )
-
-    def _time_limit(self, timeout: float | timedelta | None, deadline: datetime | None) -> float | None:
-        if timeout is not None and deadline is not None:
-            message = "a wait takes timeout= or deadline=, not both"
-            raise InvalidWait(message)
-        if timeout is not None:
-            try:
-                return seconds(timeout, "timeout")
-            except InvalidOption as error:
-                raise InvalidWait(error.message) from None
-        if deadline is None:
-            return None
-        if not isinstance(deadline, datetime) or deadline.utcoffset() is None:  # pyright: ignore[reportUnnecessaryIsInstance]
-            message = f"deadline is a datetime with a time zone, such as datetime.now(UTC) + …; got {deadline!r}"
-            raise InvalidWait(message)
-        return max(0.0, deadline.timestamp() - self._attempt.resources.clock.time())
 
     def _end(self, wait: Wait) -> None:
         self._is_waiting = False
@@ -185,7 +160,3 @@ class EngineTaskHandle:
         if self._is_consumed:
             message = f"the handle of task {self._attempt.task.definition.id!r} was consumed by into_slot_token()"
             raise HandleConsumed(message)
-
-
-def _is_whole(value: object, minimum: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value < math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cloacina.errors import InvalidWait
+from cloacina.execution.waiting.arguments import check_conditions
 from cloacina.execution.waiting.wait import returns_awaitable
 
 if TYPE_CHECKING:
@@ -43,9 +43,4 @@ def all_of(conditions: Iterable[Condition], threads: ConditionThreads) -> Callab
 
 
 def _calls(conditions: Iterable[Condition], threads: ConditionThreads) -> list[Callable[[], Awaitable[Any]]]:
-    found: Any = conditions
-    checked = [] if callable(found) or isinstance(found, str) else list(found)
-    if not checked or not all(map(callable, checked)):
-        message = f"a wait for several takes one list of functions, such as [path.exists, job.is_done]; got {found!r}"
-        raise InvalidWait(message)
-    return [call if returns_awaitable(call) else partial(threads.call, call) for call in checked]
+    return [call if returns_awaitable(call) else partial(threads.call, call) for call in check_conditions(conditions)]
