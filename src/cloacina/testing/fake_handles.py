@@ -1,0 +1,240 @@
+"""Stand-ins for the handles that tasks get, for tests that call a task's function directly."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio.lowlevel
+from anyio.from_thread import start_blocking_portal
+
+from cloacina.execution.waiting.arguments import check_conditions
+from cloacina.handle import RAISE
+from cloacina.testing.fake_tokens import FakeBlockingSlotToken, FakeSlotToken
+from cloacina.testing.polling import each_of, first_of, one
+from cloacina.testing.recording_handle import RecordingHandle
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime, timedelta
+    from typing import Unpack
+
+    from anyio.from_thread import BlockingPortal
+
+    from cloacina.handle import Condition, WaitOptions
+    from cloacina.testing.polling import Calls
+
+
+class FakeTaskHandle(RecordingHandle):
+    """A `TaskHandle` without a runner, to call an `async def` task in a unit test.
+
+    A wait calls its condition until it holds; between two calls no real time passes, but the interval on `clock`. So
+    timeouts and deadlines come as they do in a runner. Arguments are refused as the engine refuses them.
+
+    Args:
+        attempt: The number of the attempt that the task is told.
+        task_execution_id: The id that the task is told.
+        clock: The time that passes in waits. Default: a new `VirtualClock`.
+        max_polls: How often a wait without a time limit is polled before it fails with an `AssertionError`.
+
+    Attributes:
+        clock: The time that passes in waits.
+        waits: The waits so far, in order.
+        yields: How often `yield_slot()` was called.
+
+    Example:
+        ```python
+        import anyio
+
+        from cloacina import Context, TaskHandle, task
+        from cloacina.testing import FakeTaskHandle
+
+        answers = iter([False, False, True])
+
+
+        @task
+        async def wait_for_job(context: Context, handle: TaskHandle) -> None:
+            await handle.defer_until(lambda: next(answers), poll_interval_ms=30_000)
+            context["done"] = True
+
+
+        async def test_job_is_polled_until_it_is_done() -> None:
+            context, handle = Context(), FakeTaskHandle()
+            await wait_for_job(context, handle)
+            assert context["done"]
+            assert [wait.polls for wait in handle.waits] == [3]
+            print(handle.clock.elapsed)
+            #> 0:01:00
+
+
+        anyio.run(test_job_is_polled_until_it_is_done)
+        ```
+    """
+
+    async def defer_until(
+        self,
+        condition: Condition,
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> Any:
+        """Call the condition until it holds: see `TaskHandle.defer_until`.
+
+        Raises:
+            AssertionError: It has not held in `max_polls` polls, and there is no time limit.
+        """
+        options: WaitOptions = {
+            "poll_interval_ms": poll_interval_ms,
+            "timeout": timeout,
+            "deadline": deadline,
+            "default": default,
+            "tolerate_errors": tolerate_errors,
+        }
+        return await self._run((condition,), one(condition), options)
+
+    async def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
+        """Call the conditions until one holds: see `TaskHandle.wait_any`."""
+        checked = check_conditions(conditions)
+        found: tuple[int, Any] = await self._run(checked, first_of(checked), options)
+        return found
+
+    async def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Call the conditions until each has held: see `TaskHandle.wait_all`."""
+        checked = check_conditions(conditions)
+        found: list[Any] = await self._run(checked, each_of(checked), options)
+        return found
+
+    async def yield_slot(self) -> None:
+        """Count the call, and let the other tasks of the event loop go first."""
+        self.count_yield()
+        await anyio.lowlevel.checkpoint()
+
+    def into_slot_token(self) -> FakeSlotToken:
+        """Consume the handle: see `TaskHandle.into_slot_token`."""
+        self.consume()
+        return FakeSlotToken()
+
+    async def _run(self, conditions: Sequence[Condition], poll: Callable[[], Calls], options: WaitOptions) -> Any:
+        calls = self.record_wait(conditions, poll, **options)
+        try:
+            condition = next(calls)
+            while True:
+                value, error = None, None
+                try:
+                    value = condition()
+                    if inspect.isawaitable(value):
+                        value = await value
+                except Exception as raised:  # noqa: BLE001 - judged by the wait
+                    error = raised
+                await anyio.lowlevel.checkpoint()  # whoever is to make the condition true gets a turn
+                condition = calls.send((value, error))
+        except StopIteration as end:
+            return end.value
+        finally:
+            calls.close()
+
+
+class FakeBlockingTaskHandle(RecordingHandle):
+    """A `BlockingTaskHandle` without a runner, to call a `def` task in a unit test.
+
+    Arguments and attributes are those of `FakeTaskHandle`, and so is what happens in a wait. An awaitable condition is
+    awaited on an event loop of its own, on asyncio.
+
+    Example:
+        ```python
+        from datetime import timedelta
+
+        import pytest
+
+        from cloacina import BlockingTaskHandle, Context, WaitTimeout, task
+        from cloacina.testing import FakeBlockingTaskHandle
+
+
+        @task
+        def wait_for_approval(context: Context, handle: BlockingTaskHandle) -> None:
+            handle.defer_until(lambda: False, poll_interval_ms=30_000, timeout=timedelta(days=2))
+
+
+        def test_approval_is_given_up_after_two_days() -> None:
+            handle = FakeBlockingTaskHandle()
+            with pytest.raises(WaitTimeout):
+                wait_for_approval(Context(), handle)
+            assert handle.clock.elapsed == timedelta(days=2)
+
+
+        test_approval_is_given_up_after_two_days()
+        ```
+    """
+
+    def defer_until(
+        self,
+        condition: Condition,
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> Any:
+        """Call the condition until it holds: see `TaskHandle.defer_until`.
+
+        Raises:
+            AssertionError: It has not held in `max_polls` polls, and there is no time limit.
+        """
+        options: WaitOptions = {
+            "poll_interval_ms": poll_interval_ms,
+            "timeout": timeout,
+            "deadline": deadline,
+            "default": default,
+            "tolerate_errors": tolerate_errors,
+        }
+        return self._run((condition,), one(condition), options)
+
+    def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
+        """Call the conditions until one holds: see `TaskHandle.wait_any`."""
+        checked = check_conditions(conditions)
+        found: tuple[int, Any] = self._run(checked, first_of(checked), options)
+        return found
+
+    def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Call the conditions until each has held: see `TaskHandle.wait_all`."""
+        checked = check_conditions(conditions)
+        found: list[Any] = self._run(checked, each_of(checked), options)
+        return found
+
+    def yield_slot(self) -> None:
+        """Count the call."""
+        self.count_yield()
+
+    def into_slot_token(self) -> FakeBlockingSlotToken:
+        """Consume the handle: see `TaskHandle.into_slot_token`."""
+        self.consume()
+        return FakeBlockingSlotToken()
+
+    def _run(self, conditions: Sequence[Condition], poll: Callable[[], Calls], options: WaitOptions) -> Any:
+        calls = self.record_wait(conditions, poll, **options)
+        portal: BlockingPortal | None = None
+        with ExitStack() as stack:
+            stack.callback(calls.close)
+            try:
+                condition = next(calls)
+                while True:
+                    value, error = None, None
+                    try:
+                        value = condition()
+                        if inspect.isawaitable(value):
+                            portal = portal or stack.enter_context(start_blocking_portal())
+                            value = portal.call(_result, value)
+                    except Exception as raised:  # noqa: BLE001 - judged by the wait
+                        error = raised
+                    condition = calls.send((value, error))
+            except StopIteration as end:
+                return end.value
+
+
+async def _result(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

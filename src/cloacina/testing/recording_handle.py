@@ -1,0 +1,161 @@
+"""The half that the stand-in handles share: they wait in virtual time, and record it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
+from cloacina.execution.waiting.arguments import check_polling, time_limit
+from cloacina.execution.waiting.wait import describe
+from cloacina.handle import RAISE
+from cloacina.testing.polling import RecordedWait, names
+from cloacina.testing.virtual_clock import VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from datetime import datetime
+
+    from cloacina.handle import Condition
+    from cloacina.testing.polling import Answer, Calls
+
+TASK_EXECUTION_ID = "00000000-0000-7000-8000-000000000000"
+"""The id that a stand-in gives, unless a test says otherwise."""
+
+
+class RecordingHandle:
+    """What both stand-ins have in common. Arguments and attributes as for `FakeTaskHandle`."""
+
+    def __init__(
+        self,
+        *,
+        attempt: int = 1,
+        task_execution_id: str = TASK_EXECUTION_ID,
+        clock: VirtualClock | None = None,
+        max_polls: int = 1000,
+    ) -> None:
+        self._attempt = attempt
+        self._task_execution_id = task_execution_id
+        self._max_polls = max_polls
+        self._is_slot_held = True
+        self._is_waiting = False
+        self._is_consumed = False
+        self.clock = clock or VirtualClock()
+        self.waits: list[RecordedWait] = []
+        self.yields = 0
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt, from 1."""
+        return self._attempt
+
+    @property
+    def is_consumed(self) -> bool:
+        """Whether `into_slot_token()` was called."""
+        return self._is_consumed
+
+    def task_execution_id(self) -> str:
+        """Return the id of the task execution."""
+        self._refuse_if_consumed()
+        return self._task_execution_id
+
+    def is_slot_held(self) -> bool:
+        """Return whether the task holds its slot: not in the calls of a condition but the first."""
+        self._refuse_if_consumed()
+        return self._is_slot_held
+
+    def record_wait(
+        self,
+        conditions: Sequence[Condition],
+        poll: Callable[[], Calls],
+        *,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> Generator[Condition, Answer, Any]:
+        """Yield the conditions to call, be sent their answers, and return what the wait has come to."""
+        self._refuse_if_unusable()
+        for condition in conditions:
+            check_polling(condition, poll_interval_ms, tolerate_errors)
+        limit = time_limit(timeout, deadline, self.clock.time())
+        wait = RecordedWait(
+            tuple(conditions), poll_interval_ms, None if limit is None else timedelta(seconds=limit), tolerate_errors
+        )
+        self.waits.append(wait)
+        self._is_waiting = True
+        try:
+            return (yield from self._polls(wait, poll, default))
+        finally:
+            self._is_waiting = False
+            self._is_slot_held = True
+
+    def _polls(self, wait: RecordedWait, poll: Callable[[], Calls], default: Any) -> Generator[Condition, Answer, Any]:
+        began = self.clock.elapsed
+        interval = timedelta(milliseconds=wait.poll_interval_ms)
+        errors_in_a_row = 0
+        while True:
+            wait.polls += 1
+            value, error = yield from poll()
+            if error is not None:
+                wait.errors += 1
+                errors_in_a_row += 1
+                if errors_in_a_row > wait.tolerate_errors:
+                    wait.outcome = "error"
+                    message = f"the condition {names(wait)} raised {describe(error)}"
+                    raise ConditionError(message) from error
+            elif value:
+                wait.outcome, wait.value = "met", value
+                return value
+            else:
+                errors_in_a_row = 0
+            remaining = interval if wait.time_limit is None else wait.time_limit - wait.duration
+            if not remaining:
+                wait.outcome = "timeout"
+                if default is RAISE:
+                    raise self._timed_out(wait)
+                return default
+            if wait.time_limit is None and wait.polls >= self._max_polls:
+                raise self._out_of_polls(wait)
+            self._is_slot_held = False
+            self.clock.advance(min(interval, remaining))
+            wait.duration = min(self.clock.elapsed - began, wait.time_limit or timedelta.max)
+
+    @staticmethod
+    def _timed_out(wait: RecordedWait) -> WaitTimeout:
+        limit = 0.0 if wait.time_limit is None else wait.time_limit.total_seconds()
+        message = (
+            f"the condition {names(wait)} was not met within {limit:g} s "
+            f"({wait.polls} {'poll' if wait.polls == 1 else 'polls'}, one each {wait.poll_interval_ms} ms)"
+        )
+        return WaitTimeout(message)
+
+    @staticmethod
+    def _out_of_polls(wait: RecordedWait) -> AssertionError:
+        message = (
+            f"the condition {names(wait)} was not met in {wait.polls} polls of a wait without a timeout; let it come "
+            "true, or allow more with max_polls="
+        )
+        return AssertionError(message)
+
+    def count_yield(self) -> None:
+        """Count a call of `yield_slot()`."""
+        self._refuse_if_unusable()
+        self.yields += 1
+
+    def consume(self) -> None:
+        """Be consumed by `into_slot_token()`."""
+        self._refuse_if_unusable()
+        self._is_consumed = True
+
+    def _refuse_if_unusable(self) -> None:
+        self._refuse_if_consumed()
+        if self._is_waiting:
+            message = "this handle is in a wait already; use wait_all or wait_any for several conditions"
+            raise ConcurrentWait(message)
+
+    def _refuse_if_consumed(self) -> None:
+        if self._is_consumed:
+            message = "this handle was consumed by into_slot_token()"
+            raise HandleConsumed(message)
