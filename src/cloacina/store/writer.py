@@ -180,7 +180,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - handed to the loop below
                 self._give_up(error)
             else:
-                self._settle(units, refused, [_refusal(len(units[at][0]), error) for at, error in refused.items()])
+                self._settle(units, refused, [_refusal(error) for error in refused.values()])
                 return
         self._settle(units, range(len(units)), [self._gone()])
 
@@ -230,10 +230,9 @@ class Writer:
         return failure
 
 
-def _refusal(changes: int, cause: Exception) -> StoreWriteFailed:
+def _refusal(cause: Exception) -> StoreWriteFailed:
     failure = StoreWriteFailed(
-        f"The database refused a unit of {changes} changes, so none of them is stored: {cause}. "
-        "Other units are not affected."
+        f"The database refused a unit of changes, so none of them is stored: {cause}. Other units are not affected."
     )
     failure.__cause__ = cause
     return failure
