@@ -21,7 +21,7 @@ from cloacina.handle import call_with_task_handle, with_task_handle
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from cloacina.execution.resources import Resources
     from cloacina.execution.task_execution import TaskExecution
@@ -101,6 +101,7 @@ class Attempt:
         "_is_timed_out",
         "_owner",
         "_scope",
+        "_shield",
         "_timer",
         "_variables",
         "resources",
@@ -124,6 +125,7 @@ class Attempt:
         self._owner = owner
         self._base = base
         self._scope: Stoppable | None = None
+        self._shield: anyio.CancelScope | None = None
         self._is_cancelled = False
         self._is_timed_out = False
         self._has_started = False
@@ -163,6 +165,8 @@ class Attempt:
             return
         if self._scope is not None:
             self._scope.cancel()
+        if self._shield is not None:
+            self._shield.cancel()
         if not self.task.definition.is_async:
             self._give_up(CANCELLED)
 
@@ -193,7 +197,7 @@ class Attempt:
         try:
             with anyio.CancelScope() as scope:
                 self._scope = scope
-                if self._is_cancelled:
+                if self.is_stopped:
                     scope.cancel()
                 body = definition.run(self._context)
                 if definition.requires_handle:
@@ -206,6 +210,12 @@ class Attempt:
         except BaseException as raised:  # noqa: BLE001 - SystemExit and the like fail the task, not the runner
             error = raised
         self._body_ended(error)
+
+    async def shield(self, granted: Awaitable[None]) -> None:
+        """Wait for a slot; a cancel scope of the body's own does not end that, the end of the attempt does."""
+        with anyio.CancelScope(shield=True) as self._shield:
+            await granted
+        self._shield = None
 
     def _body_ended(self, error: BaseException | None) -> None:
         self._scope = None
@@ -294,6 +304,8 @@ class Attempt:
             self.resources.waits[wait.id] = wait
             self.resources.poll_flush.schedule()
             changes.append(wait.creation(now))
+            if wait.errors:
+                changes.append(wait.state())
             detail = f'{{"wait":"{wait.id}"}}'
             changes.append(self.task.event(EventType.TASK_DEFERRED, now, self.token.slot, detail))
         else:
@@ -319,7 +331,7 @@ class Attempt:
         self._start_clock()
 
     def show_abandoned(self, wait: Wait) -> None:
-        """Store that the task was cancelled in the wait: it goes on without a slot, to clean up."""
+        """Store that the task was cancelled in the wait: it cleans up without a slot."""
         self.resources.write((self._ended(wait, self.resources.clock.time()),))
 
     def _ended(self, wait: Wait, at: float) -> Change:

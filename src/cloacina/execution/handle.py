@@ -83,7 +83,9 @@ class EngineTaskHandle:
         try:
             attempt.show_deferred(None)
             token.release()
-            await token.reclaim()
+            await attempt.shield(token.reclaim())
+            if not token.is_held():
+                await anyio.lowlevel.checkpoint()  # raises: the attempt was cancelled
             attempt.show_active(None)
         finally:
             self._is_waiting = False
@@ -145,7 +147,11 @@ class EngineTaskHandle:
     def _end(self, wait: Wait) -> None:
         self._is_waiting = False
         if wait.id in self._attempt.resources.waits:
-            self._attempt.show_abandoned(wait)
+            # Cancelled: as a whole, or by a scope of the body's own, and then it has its slot again.
+            if self._attempt.token.is_held():
+                self._attempt.show_active(wait)
+            else:
+                self._attempt.show_abandoned(wait)
 
     def _refuse_if_unusable(self) -> None:
         self._refuse_if_consumed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ from cloacina.errors import InvalidOption, InvalidWait
 from cloacina.retry import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import timedelta
 
     from cloacina.handle import Condition
@@ -40,7 +40,7 @@ def check_conditions(conditions: Iterable[Condition]) -> list[Condition]:
         InvalidWait: They are no list of functions, or none.
     """
     found: Any = conditions
-    checked = [] if callable(found) or isinstance(found, str) else list(found)
+    checked = list(found) if isinstance(found, Iterable) and not callable(found) else []
     if not checked or not all(map(callable, checked)):
         message = f"a wait for several takes one list of functions, such as [path.exists, job.is_done]; got {found!r}"
         raise InvalidWait(message)

@@ -9,6 +9,9 @@ A wait goes through these phases; its task holds a slot in the first and after t
         │                                       │
         └──────────────cancelled────────────────┴────────────────────▶ abandoned, without a slot
 
+A cancelled attempt abandons its wait. When only a scope of the body's own was cancelled, the wait is left by way of
+resuming, because the body goes on.
+
 Synchronous conditions are called in a thread, and the waiting task sleeps through all of it. What has to be awaited is
 awaited by the waiting task itself, within its own cancel scopes and context variables.
 """
@@ -125,8 +128,10 @@ class Wait(Timer):
         self.deadline: float | None = None
         if time_limit is not None:
             self.deadline = attempt.resources.clock.time() + time_limit
+            # Without any time, the first call is the last one.
+            self._is_last_call = not time_limit
             self._timeout = CallbackTimer(self._time_is_up)
-            attempt.resources.timers.arm(self._timeout, time_limit)
+            attempt.resources.timers.arm(self._timeout, time_limit or LAST_CALL_SECONDS)
 
     # What the handle does with a wait, in this order.
 
@@ -143,8 +148,6 @@ class Wait(Timer):
         else:
             self._ask()
         await self._until_over()
-        if self.outcome is None and self._time_limit == 0:
-            self._end(TIMED_OUT)
         return self.outcome is not None
 
     async def until_over(self, token: SlotToken) -> None:
@@ -196,9 +199,10 @@ class Wait(Timer):
                 self._turn = self._attempt.resources.loop.one_shot()
                 if (call := self._call) is not None:
                     self._call = None
-                    await self._call_here(call)
+                    if self.outcome is None:
+                        await self._call_here(call)
         except BaseException:
-            self._abandon()
+            await self._leave()
             raise
 
     async def _call_here(self, call: Callable[[], Awaitable[Any]]) -> None:
@@ -216,13 +220,26 @@ class Wait(Timer):
         finally:
             self._call_scope = None
 
-    def _abandon(self) -> None:
-        """The waiting task was cancelled: leave the timers and the queue; a slot granted just now is given back."""
+    async def _leave(self) -> None:
+        """The waiting task was cancelled: end the wait.
+
+        What a cancelled attempt cleans up runs without a slot; one granted just now is given back. When it was only a
+        scope of the body's own that was cancelled, the body goes on, and so takes its slot back first.
+        """
         self._unpark()
         self._disarm()
         self.outcome = CANCELLED
-        if self._token is not None and not self._attempt.resources.slots.withdraw(self._token):
-            self._token.release()
+        attempt, token = self._attempt, self._token
+        if token is None:
+            return  # The slot was not given back yet.
+        slots = attempt.resources.slots
+        if not attempt.is_stopped and not token.is_held():
+            self._turn = attempt.resources.loop.one_shot()
+            if not slots.is_queued(token):
+                self._reclaim(token)
+            await attempt.shield(self._turn)
+        if attempt.is_stopped and not slots.withdraw(token):
+            token.release()
 
     # The loop's side: callbacks.
 
