@@ -1,0 +1,121 @@
+"""What the tests of the engine share: waiting for something without sleeping for it, and tasks of one deferral."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import anyio
+import pytest
+
+from cloacina import AsyncRunner, BlockingTaskHandle, Context, Execution, TaskHandle, task
+
+PATIENCE_SECONDS = 20.0
+"""How long a test waits for what has to come: long, because it bounds a hang and times nothing."""
+
+
+class Until(Protocol):
+    """Returns when a claim, `def` or `async def`, holds; fails the test when it never does."""
+
+    def __call__(self, claim: Callable[[], object]) -> Awaitable[None]: ...
+
+
+@pytest.fixture
+def until() -> Until:
+    """Return a function that waits for a claim about the engine to become true."""
+
+    async def wait_until(claim: Callable[[], object]) -> None:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while True:
+                holds = claim()
+                if await holds if inspect.isawaitable(holds) else holds:
+                    return
+                await anyio.sleep(0.001)
+
+    return wait_until
+
+
+class UntilWait(Protocol):
+    """Returns when the newest wait of an execution is in a phase."""
+
+    def __call__(self, runner: AsyncRunner, execution: Execution, phase: str = "waiting") -> Awaitable[None]: ...
+
+
+@pytest.fixture
+def until_wait(until: Until) -> UntilWait:
+    """Return a function that waits until the newest wait of an execution is in a phase."""
+
+    async def wait_until(runner: AsyncRunner, execution: Execution, phase: str = "waiting") -> None:
+        async def is_in_phase() -> bool:
+            waits = await runner.waits(execution.id)
+            return bool(waits) and waits[-1].phase == phase
+
+        await until(is_in_phase)
+
+    return wait_until
+
+
+class Bodies:
+    """Counts the task bodies that run outside of waits, from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.now = 0
+        self.most = 0
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Count the stretch of a body in the block."""
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.now -= 1
+
+
+@pytest.fixture
+def bodies() -> Bodies:
+    """Return a count of the bodies that run outside of waits."""
+    return Bodies()
+
+
+class Deferring(Protocol):
+    """Makes a task of one deferral, `def` or `async def`."""
+
+    def __call__(
+        self, kind: str, name: str, condition: Callable[[], Any], journal: list[str] | None = None, **options: Any
+    ) -> Callable[..., Any]: ...
+
+
+@pytest.fixture
+def deferring() -> Deferring:
+    """Return a function that makes a task of one deferral.
+
+    The journal notes when the body starts and goes on; the context gets what the wait returned, under the task's name.
+    """
+
+    def make(
+        kind: str, name: str, condition: Callable[[], Any], journal: list[str] | None = None, **options: Any
+    ) -> Callable[..., Any]:
+        notes = [] if journal is None else journal
+        options = {"poll_interval_ms": 1, **options}
+
+        async def wait(context: Context, handle: TaskHandle) -> None:
+            notes.append(f"{name} starts")
+            context[name] = await handle.defer_until(condition, **options)
+            notes.append(f"{name} goes on")
+
+        def wait_blocking(context: Context, handle: BlockingTaskHandle) -> None:
+            notes.append(f"{name} starts")
+            context[name] = handle.defer_until(condition, **options)
+            notes.append(f"{name} goes on")
+
+        return task(id=name)(wait if kind == "async def" else wait_blocking)
+
+    return make

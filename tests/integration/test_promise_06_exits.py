@@ -1,0 +1,314 @@
+"""Promise 6: every exit from a wait but cancellation reclaims the slot first."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from cloacina import (
+    AsyncRunner,
+    BlockingTaskHandle,
+    ConditionError,
+    Context,
+    TaskCancelled,
+    TaskHandle,
+    WaitTimeout,
+    Workflow,
+    task,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Until, UntilWait
+
+_BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
+
+
+def _fail() -> bool:
+    raise OSError("not reachable")
+
+
+_EXITS = {
+    "return": (lambda: True, None),
+    "timeout": (lambda: False, WaitTimeout),
+    "error": (_fail, ConditionError),
+}
+
+
+@_BOTH_KINDS
+@pytest.mark.parametrize("way", _EXITS)
+async def test_every_exit_reclaims_the_slot_first(kind: str, way: str, until_wait: UntilWait) -> None:
+    answer, error = _EXITS[way]
+    is_open = threading.Event()
+    occupant_is_open, occupies = anyio.Event(), anyio.Event()
+    seen: list[tuple[str, bool]] = []
+
+    def condition() -> bool:
+        return is_open.is_set() and answer()
+
+    @task(id="wait")
+    async def wait(context: Context, handle: TaskHandle) -> None:
+        try:
+            await handle.defer_until(condition, poll_interval_ms=1, timeout=0.05 if way == "timeout" else None)
+        except (WaitTimeout, ConditionError) as raised:
+            seen.append((type(raised).__name__, handle.is_slot_held()))
+        else:
+            seen.append(("return", handle.is_slot_held()))
+
+    @task(id="wait")
+    def wait_blocking(context: Context, handle: BlockingTaskHandle) -> None:
+        try:
+            handle.defer_until(condition, poll_interval_ms=1, timeout=0.05 if way == "timeout" else None)
+        except (WaitTimeout, ConditionError) as raised:
+            seen.append((type(raised).__name__, handle.is_slot_held()))
+        else:
+            seen.append(("return", handle.is_slot_held()))
+
+    @task
+    async def occupy(context: Context) -> None:
+        occupies.set()
+        await occupant_is_open.wait()
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        waiting = await runner.submit(Workflow("waits", tasks=[wait if kind == "async def" else wait_blocking]))
+        await until_wait(runner, waiting)
+        await runner.submit(Workflow("occupies", tasks=[occupy]))
+        await occupies.wait()
+        is_open.set()
+        await until_wait(runner, waiting, "resuming")
+        assert seen == []
+        occupant_is_open.set()
+        (await waiting.wait()).raise_for_status()
+    assert seen == [("return" if error is None else error.__name__, True)]
+
+
+async def test_cancelled_code_in_finally_runs_without_a_slot_and_cannot_await(until_wait: UntilWait) -> None:
+    seen: list[object] = []
+
+    @task
+    async def wait(context: Context, handle: TaskHandle) -> None:
+        try:
+            await handle.defer_until(lambda: False, poll_interval_ms=1)
+        finally:
+            seen.append(handle.is_slot_held())
+            try:
+                await anyio.sleep(0)
+                seen.append("awaited")
+            except anyio.get_cancelled_exc_class():
+                seen.append("cancelled again")
+                raise
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep(0)
+                    seen.append("awaited in a shield")
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("waits", tasks=[wait]))
+        await until_wait(runner, execution)
+        assert await execution.cancel()
+        result = await execution.wait()
+    assert result.status == "Cancelled"
+    assert seen == [False, "cancelled again", "awaited in a shield"]
+
+
+async def test_a_blocking_task_learns_of_its_cancellation_at_its_next_handle_call(until: Until) -> None:
+    is_running, was_cancelled = threading.Event(), threading.Event()
+    seen: list[object] = []
+
+    @task
+    def work(context: Context, handle: BlockingTaskHandle) -> None:
+        is_running.set()
+        was_cancelled.wait(20)
+        for call in (handle.is_slot_held, handle.task_execution_id, handle.yield_slot, handle.into_slot_token):
+            with pytest.raises(TaskCancelled):
+                call()
+        try:
+            handle.defer_until(lambda: True)
+        except Exception:  # noqa: BLE001 - shows that it does not swallow a cancellation
+            seen.append("swallowed")
+        finally:
+            seen.append("cleaned up")
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("works", tasks=[work]))
+        await until(is_running.is_set)
+        await execution.cancel()
+        assert (await execution.wait()).status == "Cancelled"
+        assert seen == []  # The execution has ended, the thread has not been told yet.
+        was_cancelled.set()
+        await until(lambda: seen)
+    assert seen == ["cleaned up"]
+
+
+async def test_a_cancelled_thread_keeps_its_slot_until_it_ends(until: Until) -> None:
+    is_running, may_end = threading.Event(), threading.Event()
+    journal: list[str] = []
+
+    @task
+    def work(context: Context) -> None:
+        is_running.set()
+        may_end.wait(20)
+        journal.append("thread ends")
+
+    @task
+    def other(context: Context) -> None:
+        journal.append("other runs")
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("works", tasks=[work]))
+        await until(is_running.is_set)
+        await execution.cancel()
+        assert (await execution.wait()).status == "Cancelled"
+        following = await runner.submit(Workflow("others", tasks=[other]))
+        (record,) = await runner.tasks(following.id)
+        assert record.status == "Ready"
+        may_end.set()
+        (await following.wait()).raise_for_status()
+        types = [(event.type, event.slot) for event in await runner.events(execution.id) if event.task_id]
+    assert journal == ["thread ends", "other runs"]
+    assert types == [("task_started", 0), ("slot_kept", 0), ("task_cancelled", 0), ("slot_freed", 0)]
+
+
+# ── A cancel scope of the body's own around a wait ───────────────────────────────────────────────────────────────────
+
+
+def _sleep_in_fail_after(handle: TaskHandle) -> Callable[[], object]:
+    async def run() -> None:
+        with pytest.raises(TimeoutError), anyio.fail_after(0.005):
+            await handle.defer_until(lambda: False, poll_interval_ms=1)
+
+    return run
+
+
+def _wait_in_move_on_after(handle: TaskHandle) -> Callable[[], object]:
+    async def run() -> None:
+        with anyio.move_on_after(0.005) as scope:
+            await handle.defer_until(lambda: False, poll_interval_ms=1)
+        assert scope.cancelled_caught
+
+    return run
+
+
+def _wait_in_move_on_after_for_async(handle: TaskHandle) -> Callable[[], object]:
+    async def never() -> bool:
+        await anyio.sleep_forever()
+        return True
+
+    async def run() -> None:
+        answers = iter([True])
+
+        async def condition() -> bool:
+            return next(answers, False) is False and await never()
+
+        with anyio.move_on_after(0.005) as scope:
+            await handle.defer_until(condition, poll_interval_ms=1)
+        assert scope.cancelled_caught
+
+    return run
+
+
+def _wait_in_group(handle: TaskHandle) -> Callable[[], object]:
+    async def run() -> None:
+        async def wait() -> None:
+            await handle.defer_until(lambda: False, poll_interval_ms=1)
+
+        with pytest.raises(ExceptionGroup):
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait)
+                await anyio.sleep(0.005)
+                raise ValueError("the sibling fails")
+
+    return run
+
+
+def _wait_in_asyncio_timeout(handle: TaskHandle) -> Callable[[], object]:
+    async def run() -> None:
+        import asyncio
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.005):
+                await handle.defer_until(lambda: False, poll_interval_ms=1)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        _sleep_in_fail_after,
+        _wait_in_move_on_after,
+        _wait_in_move_on_after_for_async,
+        _wait_in_group,
+        _wait_in_asyncio_timeout,
+    ],
+)
+async def test_a_scope_of_the_body_s_own_ends_a_wait_and_the_slots_stay_right(
+    waiting: Callable[[TaskHandle], Callable[[], object]], anyio_backend_name: str
+) -> None:
+    if waiting is _wait_in_asyncio_timeout and anyio_backend_name != "asyncio":
+        pytest.skip("asyncio.timeout is asyncio's own")
+    is_open = threading.Event()
+
+    @task
+    async def wait(context: Context, handle: TaskHandle) -> None:
+        await waiting(handle)()  # type: ignore[misc]
+        held = [handle.is_slot_held()]
+        await handle.defer_until(is_open.is_set, poll_interval_ms=1)  # Another wait is possible.
+        context["held"] = [*held, handle.is_slot_held()]
+
+    @task
+    def open_gate(context: Context) -> None:
+        is_open.set()
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("waits", tasks=[wait]))
+        (await runner.execute(Workflow("opens", tasks=[open_gate]))).raise_for_status()
+        result = (await execution.wait()).raise_for_status()
+        waits = await runner.waits(execution.id)
+    assert result.context == {"held": [True, True]}
+    assert (waits[0].phase, waits[0].outcome) == ("ended", "cancelled")
+
+
+async def test_cancelling_a_task_that_takes_its_slot_back_after_its_own_scope_ended_a_wait(
+    until_wait: UntilWait,
+) -> None:
+    occupant_is_open, occupies = anyio.Event(), anyio.Event()
+    seen: list[object] = []
+
+    @task
+    async def impatient(context: Context, handle: TaskHandle) -> None:
+        try:
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as group:
+
+                    async def give_up() -> None:
+                        await occupies.wait()
+                        scope.cancel()
+
+                    group.start_soon(give_up)
+                    await handle.defer_until(lambda: False, poll_interval_ms=1)
+            await anyio.sleep(0)
+            seen.append("went on")
+        finally:
+            seen.append(handle.is_slot_held())
+
+    @task
+    async def occupy(context: Context) -> None:
+        occupies.set()
+        await occupant_is_open.wait()
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        first = await runner.submit(Workflow("impatient", tasks=[impatient]))
+        await until_wait(runner, first)
+        second = await runner.submit(Workflow("occupies", tasks=[occupy]))
+        await until_wait(runner, first, "resuming")
+        await first.cancel()
+        assert (await first.wait(timeout=20)).status == "Cancelled"
+        assert not occupant_is_open.is_set()
+        occupant_is_open.set()
+        (await second.wait()).raise_for_status()
+    assert seen == [False]
