@@ -222,13 +222,16 @@ class Attempt:
         outcome = self._judge(error)
         del error
         self._stop_clock()
-        # The slot goes to the next in the queue now, not after the commit.
         slot = self.token.slot
-        self.token.release()
-        if not self._has_ended:
-            self._end(outcome, slot)
-        elif slot is not None:
-            self._write_event(EventType.SLOT_FREED, slot)
+        try:
+            if not self._has_ended:
+                self._end(outcome, slot)
+            elif slot is not None:
+                self._write_event(EventType.SLOT_FREED, slot)
+        finally:
+            # To the next in the queue now, not after the commit; and after the events that tell of it, so that by the
+            # events too a slot has one holder at a time.
+            self.token.release()
         self.resources.body_rests()
 
     def _judge(self, error: BaseException | None) -> Outcome:

@@ -46,7 +46,9 @@ class ConditionThreads:
 
     def __init__(self, loop: EventLoop) -> None:
         self._loop = loop
-        self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
+        self._asked: list[Question] = []
+        self._questions: deque[Question] = deque()
+        self._calls_to_work: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._answers: deque[tuple[Question, Any, BaseException | None]] = deque()
         self._delivery_is_due = False
         self._outstanding = 0
@@ -64,9 +66,10 @@ class ConditionThreads:
     def ask(self, question: Question) -> None:
         """Call the question's condition in a thread; its `answered` is called on the loop's thread."""
         self._outstanding += 1
-        self._questions.put(question)
-        if not self._threads:
-            self._start_thread()
+        if not self._asked:
+            # One hand-over for all that are due in this turn of the loop.
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(question)
         if not self._is_watched:
             self._is_watched = True
             self._loop.spawn(self._watch, self._watch_context)
@@ -87,7 +90,7 @@ class ConditionThreads:
     def close(self) -> None:
         """Let the threads end once they are idle; one that hangs in a condition is left behind."""
         for _ in range(self._threads):
-            self._questions.put(None)
+            self._calls_to_work.put(False)
 
     async def _watch(self) -> None:
         """While answers are due, see to it that a condition that overruns holds up no other."""
@@ -95,34 +98,53 @@ class ConditionThreads:
         while self._outstanding:
             await anyio.sleep(OVERRUN_SECONDS)
             self._deliver()
-            if self._delivered == delivered and not self._questions.empty() and self._threads < _MAX_THREADS:
+            if self._delivered == delivered and self._questions and self._threads < _MAX_THREADS:
                 self._start_thread()
             delivered = self._delivered
         self._is_watched = False
 
+    def _hand_over(self) -> None:
+        self._questions.extend(self._asked)
+        self._asked.clear()
+        if self._threads:
+            self._calls_to_work.put(True)
+        else:
+            self._start_thread()
+
     def _start_thread(self) -> None:
         with self._counting:
             self._threads += 1
+        self._calls_to_work.put(True)
         threading.Thread(target=self._serve, name="cloacina-conditions", daemon=True).start()
 
     def _serve(self) -> None:
-        last_post = 0.0
-        while True:
-            question = self._questions.get()
-            if question is None:
-                break
-            self._answers.append((question, *question.context.run(_call, question.condition)))
-            is_idle = self._questions.empty()
-            if is_idle or perf_counter() - last_post > _HAND_BACK_SECONDS:
-                last_post = perf_counter()
-                if not self._delivery_is_due:
-                    self._delivery_is_due = True
-                    self._loop.post(self._deliver)
-            del question
-            if is_idle and self._is_spare():
+        while self._calls_to_work.get():
+            self._answer_all()
+            if self._is_spare():
                 return
         with self._counting:
             self._threads -= 1
+
+    def _answer_all(self) -> None:
+        handed_back = perf_counter()
+        while True:
+            try:
+                question = self._questions.popleft()
+            except IndexError:  # Another thread may have taken the last one.
+                break
+            value, error = question.context.run(_call, question.condition)
+            self._answers.append((question, value, error))
+            # Dropped before the thread parks: what they hold must not live until the next poll.
+            del question, value, error
+            if perf_counter() - handed_back > _HAND_BACK_SECONDS:
+                handed_back = perf_counter()
+                self._hand_back()
+        self._hand_back()
+
+    def _hand_back(self) -> None:
+        if self._answers and not self._delivery_is_due:
+            self._delivery_is_due = True
+            self._loop.post(self._deliver)
 
     def _is_spare(self) -> bool:
         # Threads that were started for an overrun end with it: idle ones would only compete for the next question.

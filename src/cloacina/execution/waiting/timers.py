@@ -89,6 +89,12 @@ class Timers:
             if bucket is not None:  # None while that bucket is being fired
                 bucket.pop(timer, None)
 
+    def remaining(self, timer: Timer) -> float | None:
+        """Return in how many seconds a timer fires; None when it is not armed."""
+        if timer._bucket is None:  # noqa: SLF001 - as above
+            return None
+        return max(0.0, timer._bucket / 1000 - self._clock.monotonic())  # noqa: SLF001 - as above
+
     def call_after(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call a function after a delay in seconds; return the armed timer."""
         timer = CallbackTimer(callback)

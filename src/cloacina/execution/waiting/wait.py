@@ -81,7 +81,6 @@ class Wait(Timer):
         "id",
         "is_async",
         "last_error",
-        "next_poll_at",
         "outcome",
         "phase",
         "poll_interval_ms",
@@ -112,7 +111,6 @@ class Wait(Timer):
         self.flushed_polls = 0
         self.errors = 0
         self.last_error: str | None = None
-        self.next_poll_at: float | None = None
         self._errors_in_a_row = 0
         self._value: Any = None
         self._error: BaseException | None = None
@@ -132,6 +130,12 @@ class Wait(Timer):
             self._is_last_call = not time_limit
             self._timeout = CallbackTimer(self._time_is_up)
             attempt.resources.timers.arm(self._timeout, time_limit or LAST_CALL_SECONDS)
+
+    @property
+    def next_poll_at(self) -> float | None:
+        """When the condition is called next, in seconds since the epoch; None while no call is planned."""
+        delay = self._attempt.resources.timers.remaining(self)
+        return None if delay is None else self._attempt.resources.clock.time() + delay
 
     # What the handle does with a wait, in this order.
 
@@ -344,9 +348,7 @@ class Wait(Timer):
         self._attempt.resources.conditions.ask(self)
 
     def _schedule(self) -> None:
-        interval = self.poll_interval_ms / 1000
-        self.next_poll_at = self._attempt.resources.clock.time() + interval
-        self._attempt.resources.timers.arm(self, interval)
+        self._attempt.resources.timers.arm(self, self.poll_interval_ms / 1000)
 
     def _disarm(self) -> None:
         timers = self._attempt.resources.timers
@@ -354,7 +356,6 @@ class Wait(Timer):
         if self._timeout is not None:
             timers.disarm(self._timeout)
             self._timeout = None
-        self.next_poll_at = None
 
     # What the store holds of it.
 
