@@ -134,7 +134,9 @@ def test_any_number_of_rows_is_written(count: int) -> None:
         commits.commit([[EXECUTION, *added]])
         commits.commit([states])
 
-        stored = {row["id"]: (row["position"], row["attempt"], row["status"]) for row in rows(connection, "task_executions")}
+        stored = {
+            row["id"]: (row["position"], row["attempt"], row["status"]) for row in rows(connection, "task_executions")
+        }
         assert stored == {f"t{n}": (n, n, "Completed") for n in range(count)}
 
 
@@ -174,7 +176,10 @@ REFUSED_UNITS: dict[str, tuple[list[Change], type[Exception]]] = {
         [changes.execution_state("nowhere", ExecutionStatus.RUNNING, 1.0, None, None, None)],
         RowMissing,
     ),
-    "value that the driver cannot bind": ([(changes.EVENT, ("e", None, None, "x", object(), 1, 1, None))], sqlite3.Error),
+    "value that the driver cannot bind": (
+        [(changes.EVENT, ("e", None, None, "x", object(), 1, 1, None))],
+        sqlite3.Error,
+    ),
     "unknown kind": ([(99, ("e",))], IndexError),
 }
 

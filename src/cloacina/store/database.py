@@ -13,7 +13,7 @@ from cloacina.errors import InvalidOption, StoreUnavailable, join_names
 from cloacina.store.address import Address
 from cloacina.store.connect import BEGIN, Durability, create_file, create_sqlite_engine
 from cloacina.store.faults import Fault, fault_of, pauses
-from cloacina.store.schema import NEWEST_REVISION, bring_up_to_date, stored_revision
+from cloacina.store.schema import bring_up_to_date, stored_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -153,15 +153,14 @@ class Database:
     def _ensure_schema(self) -> None:
         with self.engine.connect() as connection:
             # Looked at before anything is changed: a database of another program stays as it is.
-            is_current = stored_revision(connection, self.address) == NEWEST_REVISION
+            stored_revision(connection, self.address)
             connection.rollback()
             if not self.is_in_memory:
                 self._use_write_ahead_log(connection)
-            # Taking the write lock also proves that the file can be written.
+            # Of several processes that open a new file at once, one creates the schema and the others find it.
             connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
             with connection.begin():
-                if not is_current:
-                    bring_up_to_date(connection, self.address)
+                bring_up_to_date(connection, self.address)
 
     def _use_write_ahead_log(self, connection: Connection) -> None:
         (mode,) = _execute_outside_transaction(connection, "PRAGMA journal_mode = WAL")

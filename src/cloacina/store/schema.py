@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import false, insert, inspect, select, update
 
 from cloacina.errors import StoreTooNew, StoreUnavailable, join_names
 from cloacina.store.tables import VERSION_TABLE, metadata, revision
@@ -51,6 +51,7 @@ def bring_up_to_date(connection: Connection, address: Address) -> None:
     """Create the schema in an empty database, or migrate an older one, in the transaction that is open.
 
     Raises:
+        DBAPIError: The database cannot be written.
         StoreUnavailable: The database belongs to another program.
         StoreTooNew: The schema is newer than this version.
     """
@@ -63,3 +64,6 @@ def bring_up_to_date(connection: Connection, address: Address) -> None:
         from cloacina.store.migrations.upgrade import upgrade  # noqa: PLC0415 - Alembic is slow to import, rarely needed
 
         upgrade(connection)
+    else:
+        # Changes nothing, and fails when the file cannot be written: BEGIN IMMEDIATE alone would be content to read.
+        connection.execute(update(revision).where(false()).values(version_num=NEWEST_REVISION))

@@ -1,0 +1,102 @@
+"""The schema that is created and the schema that is migrated are one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from cloacina.store import Database, schema
+from cloacina.store.address import Address
+from cloacina.store.connect import create_sqlite_engine
+from cloacina.store.migrations import upgrade as migrations
+from cloacina.store.schema import NEWEST_REVISION, REVISIONS
+from cloacina.store.tables import VERSION_TABLE, metadata
+
+
+@pytest.fixture
+def created() -> Iterator[Engine]:
+    database = Database.open("sqlite://")
+    yield database.engine
+    database.close()
+
+
+@pytest.fixture
+def migrated() -> Iterator[Engine]:
+    engine = create_sqlite_engine(Address(None), "normal")
+    with engine.begin() as connection:
+        migrations.upgrade(connection)
+    yield engine
+    engine.dispose()
+
+
+def schema_of(engine: Engine) -> list[tuple[str, str, str, str]]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master")
+        return sorted((row[0], row[1], row[2], " ".join((row[3] or "").split())) for row in rows)
+
+
+def test_created_schema_is_the_migrated_one(created: Engine, migrated: Engine) -> None:
+    assert schema_of(created) == schema_of(migrated)
+
+
+def test_both_are_stamped_with_the_newest_revision(created: Engine, migrated: Engine) -> None:
+    for engine in (created, migrated):
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars().all()
+        assert found == [NEWEST_REVISION]
+
+
+def test_migrated_schema_is_that_of_the_tables(migrated: Engine) -> None:
+    options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+    with migrated.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+def test_revisions_known_without_alembic_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory.from_config(migrations.alembic_config())
+
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(REVISIONS))
+
+
+def test_constraints_and_indexes_have_names_of_ours(created: Engine) -> None:
+    for table in metadata.sorted_tables:
+        assert all(str(constraint.name).startswith(("pk_", "fk_", "uq_")) for constraint in table.constraints)
+        assert all(str(index.name).startswith(f"ix_{table.name}_") for index in table.indexes)
+
+
+def test_older_schema_is_migrated_in_one_transaction_when_it_is_opened(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    path = tmp_path / "store.db"
+    Database.open(path).close()
+    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(schema, "NEWEST_REVISION", "0002")
+    seen: list[tuple[bool, str]] = []
+
+    def upgrade(connection: Connection) -> None:
+        stored = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar_one()
+        driver: Any = connection.connection.driver_connection
+        seen.append((driver.in_transaction, stored))
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+
+    monkeypatch.setattr(migrations, "upgrade", upgrade)
+    Database.open(path).close()
+    Database.open(path).close()
+
+    assert seen == [(True, "0001")]
+
+
+def test_migration_that_fails_changes_nothing(created: Engine) -> None:
+    before = schema_of(created)
+    with pytest.raises(ZeroDivisionError), created.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE waits")
+        connection.exec_driver_sql("CREATE TABLE half (id TEXT)")
+        raise ZeroDivisionError
+
+    assert schema_of(created) == before

@@ -1,0 +1,299 @@
+"""The queries: what they return, in which order, and that they find it by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from cloacina.errors import InvalidOption
+from cloacina.store import (
+    Database,
+    ErrorRecord,
+    EventRecord,
+    EventType,
+    ExecutionRecord,
+    ExecutionStatus,
+    SubStatus,
+    TaskRecord,
+    TaskStatus,
+    WaitPhase,
+    WaitRecord,
+    changes,
+    queries,
+)
+from cloacina.store.changes import Change
+from cloacina.store.group_commit import GroupCommit
+from cloacina.store.statements import compile_statements
+
+NOON = 1_750_000_000.25
+ERROR = ErrorRecord("load", 1, "ValueError", "no row", "Traceback …", None)
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    database = Database.open("sqlite://")
+    with database.connect() as connection:
+        yield connection
+    database.close()
+
+
+@pytest.fixture
+def write(connection: Connection) -> Write:
+    driver: Any = connection.connection.driver_connection
+    commits = GroupCommit(driver, compile_statements(connection.dialect), retry_for=0)
+
+    def write_all(*written: Change) -> None:
+        connection.rollback()  # ends the read before: there is one connection
+        assert commits.commit([written]) == {}
+
+    return write_all
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def test_execution_is_read_as_it_was_written(connection: Connection, write: Write) -> None:
+    write(
+        changes.new_execution("e", "report", "v1", '{"path": "ü"}', NOON),
+        changes.execution_state("e", ExecutionStatus.FAILED, NOON + 1, NOON + 2, '{"rows": 3}', ERROR.to_json()),
+    )
+
+    expected = ExecutionRecord(
+        id="e",
+        workflow="report",
+        workflow_version="v1",
+        status=ExecutionStatus.FAILED,
+        created_at=datetime(2025, 6, 15, 15, 6, 40, 250_000, UTC),
+        started_at=at(NOON + 1),
+        finished_at=at(NOON + 2),
+        context={"path": "ü"},
+        error=ERROR,
+    )
+    assert queries.execution(connection, "e") == expected
+    assert queries.executions(connection) == [expected]
+
+
+def test_unknown_execution_is_none_and_has_nothing(connection: Connection) -> None:
+    assert queries.execution(connection, "nowhere") is None
+    assert queries.result(connection, "nowhere") is None
+    assert queries.tasks(connection, "nowhere") == []
+    assert queries.events(connection, "nowhere") == []
+    assert queries.waits(connection, "nowhere") == []
+
+
+def test_executions_come_newest_first_page_by_page(connection: Connection, write: Write) -> None:
+    write(*(changes.new_execution(f"{number:02}", "report", "v", "{}", NOON) for number in range(7)))
+
+    pages: list[list[str]] = []
+    before = None
+    while page := queries.executions(connection, limit=3, before=before):
+        pages.append([found.id for found in page])
+        before = page[-1].id
+
+    assert pages == [["06", "05", "04"], ["03", "02", "01"], ["00"]]
+
+
+def test_executions_are_selected_by_status_and_by_workflow(connection: Connection, write: Write) -> None:
+    for number, status in enumerate(ExecutionStatus):
+        for workflow in ("load", "report"):
+            name = f"{workflow}-{number}"
+            write(
+                changes.new_execution(name, workflow, "v", "{}", NOON),
+                changes.execution_state(name, status, None, None, None, None),
+            )
+
+    for status in ExecutionStatus:
+        found = queries.executions(connection, status=status)
+        assert [record.workflow for record in found] == ["report", "load"]
+        assert {record.status for record in found} == {status}
+        assert found == queries.executions(connection, status=status.value)
+    assert len(queries.executions(connection, workflow="load")) == 5
+    (found,) = queries.executions(connection, ExecutionStatus.FAILED, "load", before="load-9")
+    assert (found.workflow, found.status) == ("load", "Failed")
+    assert queries.executions(connection, workflow="another") == []
+
+
+def test_tasks_come_in_topological_order(connection: Connection, write: Write) -> None:
+    write(
+        changes.new_execution("e", "report", "v", "{}", NOON),
+        changes.new_task("t1", "e", "last", 2, TaskStatus.PENDING),
+        changes.new_task("t2", "e", "first", 0, TaskStatus.READY),
+        changes.new_task("t3", "e", "middle", 1, TaskStatus.PENDING),
+        changes.task_state("t2", TaskStatus.RUNNING, SubStatus.DEFERRED, 2, NOON, None, None, ERROR.to_json()),
+    )
+
+    first, middle, last = queries.tasks(connection, "e")
+
+    assert first == TaskRecord(
+        id="t2",
+        execution_id="e",
+        task_id="first",
+        status=TaskStatus.RUNNING,
+        sub_status=SubStatus.DEFERRED,
+        attempt=2,
+        started_at=at(NOON),
+        finished_at=None,
+        error=ERROR,
+    )
+    assert (middle.task_id, last.task_id) == ("middle", "last")
+    assert (last.sub_status, last.attempt, last.started_at, last.error) == (None, 0, None, None)
+
+
+def test_events_come_in_the_order_of_storing_and_go_on_from_the_last_one_read(
+    connection: Connection, write: Write
+) -> None:
+    write(changes.new_execution("e", "w", "v", "{}", NOON), changes.new_execution("other", "w", "v", "{}", NOON))
+    for kind in EventType:
+        write(
+            changes.event("e", "t", "load", kind, NOON, 1, 2, '{"delay": 0.5}'),
+            changes.event("other", None, None, kind, NOON),
+        )
+
+    found = queries.events(connection, "e")
+
+    assert [record.type for record in found] == list(EventType)
+    assert found[0] == EventRecord(
+        id=1,
+        execution_id="e",
+        task_execution_id="t",
+        task_id="load",
+        type=EventType.EXECUTION_CREATED,
+        at=at(NOON),
+        attempt=1,
+        slot=2,
+        detail={"delay": 0.5},
+    )
+    assert queries.events(connection, "e", after=found[4].id) == found[5:]
+    assert queries.events(connection, "e", after=found[4].id, limit=2) == found[5:7]
+    assert queries.events(connection, "e", after=found[-1].id) == []
+    assert queries.events(connection, "other")[0].detail is None
+
+
+def test_waits_are_selected_by_execution_and_by_phase(connection: Connection, write: Write) -> None:
+    for execution in ("a", "b"):
+        write(
+            changes.new_execution(execution, "w", "v", "{}", NOON),
+            changes.new_task(f"{execution}-t", execution, "load", 0, TaskStatus.RUNNING),
+        )
+        for phase in WaitPhase:
+            name = f"{execution}-{phase}"
+            write(changes.new_wait(name, execution, f"{execution}-t", "load", phase, NOON, NOON + 60, 250))
+    write(changes.wait_state("a-ended", WaitPhase.ENDED, 12, NOON + 1, 2, "no such host", "met", NOON + 2))
+
+    assert [wait.id for wait in queries.waits(connection)] == [
+        "a-ended", "a-resuming", "a-waiting", "b-ended", "b-resuming", "b-waiting",
+    ]  # fmt: skip
+    for phase in WaitPhase:
+        expected = [f"a-{phase}", f"b-{phase}"]
+        assert [wait.id for wait in queries.waits(connection, phase=phase)] == expected
+        assert [wait.id for wait in queries.waits(connection, phase=phase.value, limit=1)] == expected[:1]
+    (ended,) = queries.waits(connection, "a", WaitPhase.ENDED)
+    assert ended == WaitRecord(
+        id="a-ended",
+        execution_id="a",
+        task_execution_id="a-t",
+        task_id="load",
+        phase=WaitPhase.ENDED,
+        started_at=at(NOON),
+        deadline=at(NOON + 60),
+        poll_interval_ms=250,
+        polls=12,
+        next_poll_at=at(NOON + 1),
+        errors=2,
+        last_error="no such host",
+        outcome="met",
+        ended_at=at(NOON + 2),
+    )
+
+
+def test_result_is_there_when_the_execution_has_ended(connection: Connection, write: Write) -> None:
+    write(
+        changes.new_execution("e", "w", "v", '{"a": 1}', NOON),
+        changes.new_task("t2", "e", "second", 1, TaskStatus.SKIPPED),
+        changes.new_task("t1", "e", "first", 0, TaskStatus.FAILED),
+    )
+    for status in (ExecutionStatus.PENDING, ExecutionStatus.RUNNING):
+        write(changes.execution_state("e", status, NOON, None, None, None))
+        assert queries.result(connection, "e") is None
+
+    write(changes.execution_state("e", ExecutionStatus.FAILED, NOON, NOON, '{"a": 1, "b": 2}', ERROR.to_json()))
+    result = queries.result(connection, "e")
+
+    assert result is not None
+    assert (result.id, result.status, result.context, result.error) == ("e", "Failed", {"a": 1, "b": 2}, ERROR)
+    assert list(result.tasks) == ["first", "second"]
+    assert result.tasks["second"].status is TaskStatus.SKIPPED
+
+
+def test_result_without_a_context_of_its_own_has_the_initial_one(connection: Connection, write: Write) -> None:
+    write(
+        changes.new_execution("e", "w", "v", '{"a": 1}', NOON),
+        changes.execution_state("e", ExecutionStatus.CANCELLED, None, NOON, None, None),
+    )
+
+    result = queries.result(connection, "e")
+
+    assert result is not None
+    assert result.context == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (lambda c: queries.executions(c, status="Done"), "status is 'Done'; expected one of 'Pending', 'Running'"),
+        (lambda c: queries.executions(c, limit=0), "limit is 0"),
+        (lambda c: queries.events(c, "e", limit=-1), "limit is -1"),
+        (lambda c: queries.waits(c, phase="Waiting"), "phase is 'Waiting'; expected one of 'waiting'"),
+        (lambda c: queries.waits(c, limit=-2), "limit is -2"),
+    ],
+)
+def test_values_that_a_query_does_not_take_are_refused(
+    connection: Connection, query: Callable[[Connection], object], told: str
+) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        query(connection)
+
+    assert told in raised.value.message
+
+
+SEARCHES: dict[str, tuple[Callable[[Connection], object], str]] = {
+    "executions of a workflow": (
+        lambda c: queries.executions(c, workflow="w", before="x"),
+        "ix_workflow_executions_workflow",
+    ),
+    "unfinished executions": (lambda c: queries.executions(c, status="Running"), "ix_workflow_executions_status"),
+    "older failed executions": (
+        lambda c: queries.executions(c, status="Failed", before="x"),
+        "ix_workflow_executions_status",
+    ),
+    "older executions": (lambda c: queries.executions(c, before="x"), "sqlite_autoindex_workflow_executions_1"),
+    "one execution": (lambda c: queries.execution(c, "e"), "sqlite_autoindex_workflow_executions_1"),
+    "tasks": (lambda c: queries.tasks(c, "e"), "sqlite_autoindex_task_executions_2"),
+    "events": (lambda c: queries.events(c, "e", after=3), "ix_execution_events_execution_id"),
+    "waits of an execution": (lambda c: queries.waits(c, "e"), "ix_waits_execution_id"),
+    "open waits": (lambda c: queries.waits(c, phase="waiting"), "ix_waits_phase"),
+}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_queries_find_their_rows_by_an_index(connection: Connection, search: str) -> None:
+    query, index = SEARCHES[search]
+    plans: list[str] = []
+
+    def explain(_: Connection, cursor: Any, statement: str, parameters: Any, *__: object) -> None:
+        plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        plans.extend(row[3] for row in plan)
+
+    event.listen(connection, "before_cursor_execute", explain)
+    query(connection)
+
+    assert any(f"USING INDEX {index} " in step for step in plans), plans
+    assert not [step for step in plans if step.startswith("SCAN")]
+    if search != "tasks":  # those of one execution are few
+        assert not [step for step in plans if "TEMP B-TREE" in step]
