@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cloacina.store import Database, EventType, ExecutionStatus, SubStatus, TaskStatus, WaitPhase, changes
 from cloacina.store.changes import Change
@@ -22,7 +22,7 @@ WAIT = changes.new_wait("w", "e", "t", "load", WaitPhase.WAITING, 2.5, 9.5, 250)
 
 
 @contextmanager
-def opened() -> Iterator[tuple[GroupCommit, sqlite3.Connection]]:
+def opened() -> Generator[tuple[GroupCommit, sqlite3.Connection]]:
     database = Database.open("sqlite://")
     try:
         with database.connect() as connection:
@@ -274,7 +274,7 @@ def test_grouping_units_stores_what_writing_each_change_alone_would(
     units: list[list[Change]], data: st.DataObject
 ) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(0, len(units)))) | {0, len(units)})
-    batches = [units[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    batches = [units[start:end] for start, end in pairwise(cuts)]
     alone = [[[change]] for unit in units for change in unit]
 
     assert stored(batches) == stored(alone)

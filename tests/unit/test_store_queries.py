@@ -114,8 +114,8 @@ def test_executions_are_selected_by_status_and_by_workflow(connection: Connectio
         assert {record.status for record in found} == {status}
         assert found == queries.executions(connection, status=status.value)
     assert len(queries.executions(connection, workflow="load")) == 5
-    (found,) = queries.executions(connection, ExecutionStatus.FAILED, "load", before="load-9")
-    assert (found.workflow, found.status) == ("load", "Failed")
+    (failed,) = queries.executions(connection, ExecutionStatus.FAILED, "load", before="load-9")
+    assert (failed.workflow, failed.status) == ("load", "Failed")
     assert queries.executions(connection, workflow="another") == []
 
 
