@@ -21,6 +21,7 @@ from cloacina.execution.resources import Resources
 from cloacina.execution.slots import SlotPool
 from cloacina.execution.threads import BodyThreads
 from cloacina.execution.waiting.conditions import ConditionThreads
+from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
 from cloacina.scheduling.scheduler import Scheduler
 from cloacina.store.store import Store
@@ -81,14 +82,15 @@ class Engine:
         self._store = await anyio.to_thread.run_sync(Store.open, configuration.database, configuration.durability)
         loop = EventLoop.current()
         self._journal = Journal(loop, self._store.write)
+        slots = SlotPool(configuration.max_concurrent_tasks, loop=loop)
         self._resources = resources = Resources(
             loop=loop,
             clock=clock,
-            slots=SlotPool(configuration.max_concurrent_tasks, loop=loop),
+            slots=slots,
             timers=Timers(clock, loop),
             conditions=ConditionThreads(loop),
             threads=BodyThreads(loop),
-            blocking_waits=anyio.CapacityLimiter(configuration.max_blocking_waits),
+            places=Places(configuration.max_blocking_waits, slots, loop),
             write=self._journal.write,
         )
         self._scheduler = Scheduler(resources)

@@ -27,14 +27,14 @@ class EngineTaskHandle:
 
     Args:
         attempt: What it controls.
-        places: Entered for the time of a wait: the limit on threads that are parked, for a blocking task.
+        place: Entered for the time of a wait: one of the places for parked threads, for a blocking task.
     """
 
-    __slots__ = ("_attempt", "_is_consumed", "_is_waiting", "_places")
+    __slots__ = ("_attempt", "_is_consumed", "_is_waiting", "_place")
 
-    def __init__(self, attempt: Attempt, places: AbstractAsyncContextManager[None]) -> None:
+    def __init__(self, attempt: Attempt, place: AbstractAsyncContextManager[None]) -> None:
         self._attempt = attempt
-        self._places = places
+        self._place = place
         self._is_waiting = False
         self._is_consumed = False
 
@@ -53,7 +53,7 @@ class EngineTaskHandle:
         wait = self._begin(condition, poll_interval_ms, timeout, deadline, tolerate_errors)
         try:
             if not await wait.call_once():  # at once, the slot still held: true already costs nothing
-                async with self._places:  # no limit for async tasks; threads that park are counted
+                async with self._place:  # no limit for async tasks; threads that park are counted
                     attempt.show_deferred(wait)  # the store says Deferred …
                     token.release()  # … and the slot serves the next in the queue
                     await wait.until_over(token)  # polled; then in the queue, until a slot is held again

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from cloacina.execution.waiting.flush import PollFlush
 
 if TYPE_CHECKING:
-    import anyio
-
     from cloacina.execution.clock import Clock
     from cloacina.execution.event_loop import EventLoop
     from cloacina.execution.journal import Write
     from cloacina.execution.slots import SlotPool
     from cloacina.execution.threads import BodyThreads
     from cloacina.execution.waiting.conditions import ConditionThreads
+    from cloacina.execution.waiting.places import Places
     from cloacina.execution.waiting.timers import Timers
     from cloacina.execution.waiting.wait import Wait
 
@@ -31,7 +30,7 @@ class Resources:
         timers: Polls, timeouts, deadlines and retries.
         conditions: The threads that call synchronous conditions.
         threads: The threads that run `def` tasks.
-        blocking_waits: Bounds how many threads may be parked in a wait.
+        places: Bound how many threads may be parked in a wait.
         write: Queues changes for the store.
         waits: The waits that hold no slot now, by id.
         bodies_at_work: How many task bodies have started, have not ended, and are not parked in a wait; also those that
@@ -45,7 +44,7 @@ class Resources:
     timers: Timers
     conditions: ConditionThreads
     threads: BodyThreads
-    blocking_waits: anyio.CapacityLimiter
+    places: Places
     write: Write
     waits: dict[str, Wait] = field(default_factory=dict[str, "Wait"])
     bodies_at_work: int = 0

@@ -112,6 +112,11 @@ class SlotPool:
         """
         return self._queue.pop(token, None) is not None
 
+    def hasten(self, token: SlotToken) -> None:
+        """Let a queued token be the next; nothing when it is not queued."""
+        if token in self._queue:
+            self._queue.move_to_end(token, last=False)
+
     def is_queued(self, token: SlotToken) -> bool:
         """Return whether a token is waiting for a slot."""
         return token in self._queue

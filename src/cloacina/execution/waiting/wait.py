@@ -322,8 +322,11 @@ class Wait(Timer):
             self._reclaim(self._token)
 
     def _reclaim(self, token: SlotToken) -> None:
+        resources = self._attempt.resources
         self._attempt.show_resuming(self)
-        self._attempt.resources.slots.claim(token, self)
+        resources.slots.claim(token, self)
+        if not token.is_held():
+            resources.places.is_leaving(token)
 
     def slot_granted(self) -> None:
         """Let the task go on: its token holds a slot again."""
