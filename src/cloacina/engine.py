@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -27,7 +26,7 @@ from cloacina.scheduling.scheduler import Scheduler
 from cloacina.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -111,14 +110,16 @@ class Engine:
         """
         if self._state is not _State.OPEN:
             return
+        self._callers_waiting += 1
+        self._clock.reconsider()
         try:
-            with self._letting_time_pass():
-                if not cancel:
-                    await self._scheduler.wait_for_all()
+            if not cancel:
+                await self._scheduler.wait_for_all()
         finally:
-            with anyio.CancelScope(shield=True), self._letting_time_pass():
+            with anyio.CancelScope(shield=True):
                 if self._state is _State.OPEN:
                     await self._stop()
+            self._callers_waiting -= 1
         if not cancel:
             self._scheduler.raise_failure()
 
@@ -154,25 +155,9 @@ class Engine:
             and (self._callers_waiting > 0 or not self.is_called_from_threads)
         )
 
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        """Be busy for the time of a call that is about to change or to read something."""
-        self._calls += 1
-        try:
-            yield
-        finally:
-            self._calls -= 1
-            self._clock.reconsider()
-
-    @contextmanager
-    def _letting_time_pass(self) -> Iterator[None]:
-        """Count a caller who waits for what time brings."""
-        self._callers_waiting += 1
+    def _call_has_ended(self) -> None:
+        self._calls -= 1
         self._clock.reconsider()
-        try:
-            yield
-        finally:
-            self._callers_waiting -= 1
 
     def refuse_if_used(self) -> None:
         """Raise if it has been opened before."""
@@ -191,8 +176,11 @@ class Engine:
     async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
         """Store and start executions."""
         self._refuse_unless_open()
-        with self._call():
+        self._calls += 1
+        try:
             return await self._scheduler.submit(workflow, contexts) if contexts else []
+        finally:
+            self._call_has_ended()
 
     def find(self, execution_id: str) -> ExecutionRun | None:
         """Return an execution that has not ended."""
@@ -201,25 +189,28 @@ class Engine:
 
     async def wait(self, run: ExecutionRun, limit: float | None) -> ExecutionResult:
         """Wait for the end of an execution, for at most `limit` seconds."""
-        with self._letting_time_pass():
+        self._callers_waiting += 1
+        self._clock.reconsider()
+        try:
             if limit is None:
                 await self._scheduler.wait(run)
-                return run.result()
-            with anyio.CancelScope() as scope, self._limit(limit, scope.cancel):
+            else:
+                await self._wait_at_most(run, limit)
+        finally:
+            self._callers_waiting -= 1
+        return run.result()
+
+    async def _wait_at_most(self, run: ExecutionRun, limit: float) -> None:
+        timers = self._resources.timers
+        with anyio.CancelScope() as scope:
+            timer = timers.call_after(limit, scope.cancel)
+            try:
                 await self._scheduler.wait(run)
+            finally:
+                timers.disarm(timer)
         if not run.is_over:
             message = f"execution {run.id} has not ended within {limit:g} s; it goes on"
             raise TimeoutError(message)
-        return run.result()
-
-    @contextmanager
-    def _limit(self, limit: float, on_end: Callable[[], None]) -> Iterator[None]:
-        """Call `on_end` when the block takes longer than `limit` seconds of the runner's clock."""
-        timer = self._resources.timers.call_after(limit, on_end)
-        try:
-            yield
-        finally:
-            self._resources.timers.disarm(timer)
 
     def cancel(self, run: ExecutionRun) -> bool:
         """Cancel an execution; return False when it had ended already."""
@@ -229,14 +220,15 @@ class Engine:
         run.cancel()
         return True
 
-    async def read(
-        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query that sees everything that was queued before."""
         self._refuse_unless_open()
         self._journal.flush()
-        with self._call():
+        self._calls += 1
+        try:
             return await self._store.read(query, *args, **kwargs)
+        finally:
+            self._call_has_ended()
 
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
         """Return waits with what their counts are now; the store has them every few seconds."""

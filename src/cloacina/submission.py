@@ -41,7 +41,8 @@ class WorkflowRegistry:
         if isinstance(workflow, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
             if (found := self._workflows.get(workflow)) is not None:
                 return found
-            message = f"no workflow {workflow!r} is registered with this runner; registered: {join_names(sorted(self._workflows))}"
+            known = join_names(sorted(self._workflows))
+            message = f"no workflow {workflow!r} is registered with this runner; registered: {known}"
             raise UnknownWorkflow(message)
         message = f"a runner runs a Workflow, or one registered by name; got {workflow!r}"
         raise UnknownWorkflow(message)
@@ -77,6 +78,8 @@ def _validated(workflow: Workflow, values: dict[str, Any]) -> dict[str, Any]:
             f"{'.'.join(map(str, detail['loc'])) or 'context'}: {detail['msg']}"
             for detail in error.errors(include_url=False, include_input=False)
         )
-        message = f"the initial context of workflow {workflow.name!r} does not satisfy {workflow.input.__name__}: {found}"
+        message = (
+            f"the initial context of workflow {workflow.name!r} does not satisfy {workflow.input.__name__}: {found}"
+        )
         raise InvalidInput(message) from None
     return {**values, **model.model_dump(mode="json", by_alias=True)}

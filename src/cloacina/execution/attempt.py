@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import json
 import logging
 from contextlib import nullcontext
@@ -21,6 +20,7 @@ from cloacina.handle import call_with_task_handle, with_task_handle
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Awaitable, Mapping
 
     from cloacina.execution.resources import Resources

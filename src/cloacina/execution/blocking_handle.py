@@ -167,9 +167,10 @@ class Calls:
     ) -> None:
         value: Any = None
         error: BaseException | None = TaskCancelled()
+        scope = anyio.CancelScope()
+        self._scopes.add(scope)
         try:
-            with anyio.CancelScope() as scope:
-                self._scopes.add(scope)
+            with scope:
                 if self._is_cancelled:
                     scope.cancel()
                 value = await call()

@@ -55,12 +55,15 @@ class SystemClock(Clock):
     """The real time."""
 
     def time(self) -> float:
+        """Return the wall-clock time."""
         return time.time()
 
     def monotonic(self) -> float:
+        """Return the time since some fixed moment."""
         return time.monotonic()
 
     async def sleep_until(self, moment: float, interrupted: OneShot[None]) -> None:
+        """Sleep on the event loop."""
         with anyio.move_on_after(max(0.0, moment - time.monotonic())):
             await interrupted
 

@@ -61,10 +61,10 @@ class EventLoop(ABC):
         Raises:
             anyio.NoEventLoopError: If none does.
         """
-        token = anyio.lowlevel.current_token().native_token
+        token: Any = anyio.lowlevel.current_token().native_token
         if hasattr(token, "run_sync_soon"):
-            return TrioLoop(token)  # pyright: ignore[reportArgumentType]
-        return AsyncioLoop(token)  # pyright: ignore[reportArgumentType]
+            return TrioLoop(token)
+        return AsyncioLoop(token)
 
     def is_own_thread(self) -> bool:
         """Return whether the caller is on the loop's thread."""
@@ -115,6 +115,7 @@ class AsyncioLoop(EventLoop):
         self.one_shot = loop.create_future  # type: ignore[method-assign]
 
     def post(self, callback: Callable[[], object]) -> bool:
+        """Run a callback soon; see `EventLoop.post`."""
         try:
             self._loop.call_soon_threadsafe(self._guarded, callback, context=self._context)
         except RuntimeError:
@@ -124,12 +125,15 @@ class AsyncioLoop(EventLoop):
         return True
 
     def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run a callback in the next turn; see `EventLoop.call_soon`."""
         self._loop.call_soon(self._guarded, callback, context=self._context)
 
     def one_shot(self) -> OneShot[Any]:
+        """Return a new one-shot result."""
         return self._loop.create_future()
 
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
+        """Start a task; see `EventLoop.spawn`."""
         task = self._task_type(coroutine(), loop=self._loop, context=context)
         # The loop keeps only weak references to its tasks.
         self._tasks.add(task)
@@ -148,6 +152,7 @@ class TrioLoop(EventLoop):
         self._spawn = trio.lowlevel.spawn_system_task
 
     def post(self, callback: Callable[[], object]) -> bool:
+        """Run a callback soon; see `EventLoop.post`."""
         try:
             self._token.run_sync_soon(self._guarded, callback)
         except self._finished:
@@ -155,12 +160,15 @@ class TrioLoop(EventLoop):
         return True
 
     def call_soon(self, callback: Callable[[], object]) -> None:
+        """Run a callback in the next turn; see `EventLoop.call_soon`."""
         self._token.run_sync_soon(self._guarded, callback)
 
     def one_shot(self) -> OneShot[Any]:
+        """Return a new one-shot result."""
         return _TrioOneShot()
 
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
+        """Start a task; see `EventLoop.spawn`."""
         self._spawn(coroutine, context=context)
 
 
@@ -192,7 +200,7 @@ class _TrioOneShot(Generic[T]):
             import trio  # noqa: PLC0415 - as above
 
             self._task = trio.lowlevel.current_task()
-            yield from trio.lowlevel.wait_task_rescheduled(self._abort).__await__()
+            yield from trio.lowlevel.wait_task_rescheduled(self._abort).__await__()  # noqa: ASYNC105 - this is `await`
         return self._result
 
     def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:

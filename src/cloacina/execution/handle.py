@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio.lowlevel
 
@@ -64,13 +64,13 @@ class EngineTaskHandle:
 
     async def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
         """Wait until one of several conditions holds: see `TaskHandle.wait_any`."""
-        found = await self.defer_until(any_of(conditions, self._attempt.resources.conditions), **options)
-        return found  # type: ignore[no-any-return]
+        condition = any_of(conditions, self._attempt.resources.conditions)
+        return cast("tuple[int, Any]", await self.defer_until(condition, **options))
 
     async def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
         """Wait until each of several conditions has held: see `TaskHandle.wait_all`."""
-        found = await self.defer_until(all_of(conditions, self._attempt.resources.conditions), **options)
-        return found  # type: ignore[no-any-return]
+        condition = all_of(conditions, self._attempt.resources.conditions)
+        return cast("list[Any]", await self.defer_until(condition, **options))
 
     async def yield_slot(self) -> None:
         """Let those who queue go first: see `TaskHandle.yield_slot`."""

@@ -1,4 +1,4 @@
-"""The way from the loop to the writer's thread: what nobody waits for travels with the next change that somebody does."""
+"""The way from the loop to the writer's thread: what nobody waits for travels with what somebody does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ logger = logging.getLogger("cloacina.execution")
 class Write(Protocol):
     """Queues changes for one transaction, and returns at once."""
 
-    def __call__(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None: ...
+    def __call__(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None:
+        """Queue changes; `on_commit` is called on the loop's thread when they are committed."""
+        ...
 
 
 class Journal:

@@ -13,7 +13,7 @@ from cloacina.execution.attempt import Attempt, Outcome
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.scheduling.failure import error_record
-from cloacina.scheduling.merging import NOTHING_WRITTEN
+from cloacina.scheduling.merging import NOTHING_WRITTEN, encode_changes
 from cloacina.store import changes
 from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
-    from cloacina.scheduling.merging import ContextMerger, State
+    from cloacina.scheduling.merging import ContextMerger, State, Writers
     from cloacina.store.changes import Change
     from cloacina.store.records import ErrorRecord
     from cloacina.workflow import Workflow
@@ -198,9 +198,7 @@ class ExecutionRun:
         task.error = None
         self._finish_task(task, TaskStatus.COMPLETED, now, slot, partial(self._release_dependents, position))
 
-    def _retry(
-        self, position: int, base: Mapping[str, str], record: ErrorRecord, now: float, slot: int | None
-    ) -> None:
+    def _retry(self, position: int, base: Mapping[str, str], record: ErrorRecord, now: float, slot: int | None) -> None:
         task = self.tasks[position]
         delay = task.definition.retry.delay_after(task.attempt, _random)
         task.status = TaskStatus.PENDING
@@ -284,7 +282,7 @@ class ExecutionRun:
         try:
             base, conflicts = self._merger.resolve(self._context, state)
             if conflicts:
-                raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")  # noqa: TRY301 - one way to fail
+                raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")
         except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
             self._fail(position, error_record(error, task.definition.id, None), now, None)
             return
@@ -332,7 +330,7 @@ class ExecutionRun:
             changes.event(self.id, None, None, _EXECUTION_EVENTS[self.status], now),
         ]
 
-    def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, object]]:
+    def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Merge the changes of all completed tasks: those of the last ones, which saw all the others'."""
         graph = self.workflow.graph
         completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
@@ -398,15 +396,3 @@ class ExecutionRun:
             f"{record.type}: {record.message}",
             extra={"execution_id": self.id, "task_id": task.definition.id},
         )
-
-
-def encode_changes(changed: Mapping[str, str | None]) -> str:
-    """Return what a task changed as the JSON text that the store keeps: `{"set": {…}, "delete": […]}`."""
-    written = {key: text for key, text in changed.items() if text is not None}
-    deleted = sorted(key for key, text in changed.items() if text is None)
-    parts = []
-    if written:
-        parts.append(f'"set":{encode_mapping(written)}')
-    if deleted:
-        parts.append(f'"delete":{json.dumps(deleted)}')
-    return f"{{{','.join(parts)}}}"

@@ -1,7 +1,7 @@
 """Merging the changes of tasks into the context that another task, or the result, sees.
 
-For each key, the values that count are those of the *maximal* writers: a writer that is an ancestor of another writer of
-the key is superseded by it. Several maximal writers with different values are a conflict. Values are compared as
+For each key, the values that count are those of the *maximal* writers: a writer that is an ancestor of another writer
+of the key is superseded by it. Several maximal writers with different values are a conflict. Values are compared as
 canonical JSON text, so 1, 1.0 and true differ; a deletion is a change like any other.
 
 A state is kept for each completed task, and shared as long as nothing was changed, so a join of 200 tasks compares 200
@@ -10,10 +10,11 @@ references to one mapping.
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cloacina.context import decode, encode
+from cloacina.context import decode, encode, encode_mapping
 from cloacina.errors import ContextConflict, join_names
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ class ContextMerger:
                     joined[key] = self._maximal({*known, *writers})
         return first if joined is None else joined
 
-    def resolve(
-        self, initial: Mapping[str, str], state: State
-    ) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
+    def resolve(self, initial: Mapping[str, str], state: State) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Return the values of a state as JSON text by key, and what is in conflict.
 
         Args:
@@ -94,7 +93,7 @@ class ContextMerger:
             if len(writers) > 1 and any(other != text for _, other in writers):
                 if self._merge == "last":
                     text = writers[-1][1]
-                elif self._merge != "fail" and (function := self._merge.get(key)) is not None:
+                elif not isinstance(self._merge, str) and (function := self._merge.get(key)) is not None:
                     written: list[Any] = [decode(value) for _, value in writers if value is not None]
                     text = encode(function(written), f"merge[{key!r}]")
                 else:
@@ -129,6 +128,18 @@ class ContextMerger:
         for position, _ in found:
             superseded |= self._graph.ancestors[position]
         return tuple(writer for writer in found if not superseded >> writer[0] & 1)
+
+
+def encode_changes(changed: Mapping[str, str | None]) -> str:
+    """Return what a task changed as the JSON text that the store keeps: `{"set": {…}, "delete": […]}`."""
+    written = {key: text for key, text in changed.items() if text is not None}
+    deleted = sorted(key for key, text in changed.items() if text is None)
+    parts: list[str] = []
+    if written:
+        parts.append(f'"set":{encode_mapping(written)}')
+    if deleted:
+        parts.append(f'"delete":{json.dumps(deleted)}')
+    return f"{{{','.join(parts)}}}"
 
 
 def _position(writer: tuple[int, str | None]) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
 from cloacina.execution.waiting.arguments import check_polling, time_limit
-from cloacina.execution.waiting.wait import describe
+from cloacina.execution.waiting.wording import describe
 from cloacina.handle import RAISE
 from cloacina.testing.polling import RecordedWait, names
 from cloacina.testing.virtual_clock import VirtualClock

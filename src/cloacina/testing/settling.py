@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_TURNS = 500
 _TURNS_UNSEEN = 25
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.2
 
 
 async def settle(loop: EventLoop) -> None:
@@ -45,6 +45,4 @@ async def _settle_trio() -> None:
     import trio.testing  # noqa: PLC0415 - as above
 
     with trio.move_on_after(_PATIENCE_SECONDS):
-        await trio.testing.wait_all_tasks_blocked()
-        # Whoever waited for the same in a test was woken with this task, and comes first.
         await trio.testing.wait_all_tasks_blocked()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable
 from datetime import datetime
@@ -40,7 +41,8 @@ def check_conditions(conditions: Iterable[Condition]) -> list[Condition]:
         InvalidWait: They are no list of functions, or none.
     """
     found: Any = conditions
-    checked = list(found) if isinstance(found, Iterable) and not callable(found) else []
+    is_one = callable(found) or not isinstance(found, Iterable)
+    checked: list[Condition] = [] if is_one else list(conditions)
     if not checked or not all(map(callable, checked)):
         message = f"a wait for several takes one list of functions, such as [path.exists, job.is_done]; got {found!r}"
         raise InvalidWait(message)
@@ -72,6 +74,13 @@ def time_limit(timeout: float | timedelta | None, deadline: datetime | None, now
         message = f"deadline is a datetime with a time zone, such as datetime.now(UTC) + …; got {deadline!r}"
         raise InvalidWait(message)
     return max(0.0, deadline.timestamp() - now)
+
+
+def returns_awaitable(condition: Condition) -> bool:
+    """Return whether a condition is known to be async before it is called."""
+    return inspect.iscoroutinefunction(condition) or inspect.iscoroutinefunction(
+        getattr(type(condition), "__call__", None)  # noqa: B004 - the method itself is inspected
+    )
 
 
 def _is_whole(value: object, minimum: int) -> bool:

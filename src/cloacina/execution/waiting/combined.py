@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cloacina.execution.waiting.arguments import check_conditions
-from cloacina.execution.waiting.wait import returns_awaitable
+from cloacina.execution.waiting.arguments import check_conditions, returns_awaitable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -12,13 +12,16 @@ import queue
 import threading
 from collections import deque
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import anyio
 
 if TYPE_CHECKING:
     from cloacina.execution.event_loop import EventLoop, OneShot
     from cloacina.handle import Condition
+
+Answer: TypeAlias = tuple[Any, BaseException | None]
+"""What a condition returned if that is truthy or awaitable, otherwise None; and what it raised."""
 
 OVERRUN_SECONDS = 0.02
 _HAND_BACK_SECONDS = 0.001
@@ -28,8 +31,9 @@ _MAX_THREADS = 1_000
 class Question(Protocol):
     """A condition that is to be called once."""
 
-    condition: Condition
-    context: contextvars.Context
+    def call(self) -> Answer:
+        """Call the condition, in a thread; `call_condition` does it."""
+        ...
 
     def answered(self, value: Any, error: BaseException | None) -> None:
         """Take the answer, on the loop's thread.
@@ -132,7 +136,7 @@ class ConditionThreads:
                 question = self._questions.popleft()
             except IndexError:  # Another thread may have taken the last one.
                 break
-            value, error = question.context.run(_call, question.condition)
+            value, error = question.call()
             self._answers.append((question, value, error))
             # Dropped before the thread parks: what they hold must not live until the next poll.
             del question, value, error
@@ -165,19 +169,23 @@ class ConditionThreads:
 
 
 class _SingleCall:
-    __slots__ = ("answer", "condition", "context")
+    __slots__ = ("_condition", "_context", "answer")
 
-    def __init__(self, condition: Condition, answer: OneShot[tuple[Any, BaseException | None]]) -> None:
-        self.condition = condition
-        self.context = contextvars.copy_context()
+    def __init__(self, condition: Condition, answer: OneShot[Answer]) -> None:
+        self._condition = condition
+        self._context = contextvars.copy_context()
         self.answer = answer
+
+    def call(self) -> Answer:
+        return self._context.run(call_condition, self._condition)
 
     def answered(self, value: Any, error: BaseException | None) -> None:
         if not self.answer.done():
             self.answer.set_result((value, error))
 
 
-def _call(condition: Condition) -> tuple[Any, BaseException | None]:
+def call_condition(condition: Condition) -> Answer:
+    """Call a condition, and ask for the truth of what it returns: that may run code too."""
     try:
         value = condition()
         if value is None or value is False:

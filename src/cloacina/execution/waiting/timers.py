@@ -1,8 +1,8 @@
 """Timers: everything that has to happen at a moment, kept in buckets.
 
-Timers that are due within the same few milliseconds share a bucket, and the buckets' moments stand in a heap. Arming and
-disarming is a dictionary operation, and one sleeping task serves all of them: 10 000 sleeping tasks cost a third of a
-core and half a second of lag where this costs a fiftieth (MEASURED: 10 000 polls a second).
+Timers that are due within the same few milliseconds share a bucket, and the buckets' moments stand in a heap. Arming
+and disarming is a dictionary operation, and one sleeping task serves all of them. Measured at 10 000 polls a second: a
+sleeping task each takes 17 % of a core on asyncio and 75 % on trio, buckets take 2 and 2.6 %.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class CallbackTimer(Timer):
         self._callback = callback
 
     def fire(self) -> None:
+        """Call the function."""
         self._callback()
 
 

@@ -25,8 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from cloacina.errors import CloacinaError, ConditionError, WaitTimeout
+from cloacina.errors import ConditionError, WaitTimeout
+from cloacina.execution.waiting.arguments import returns_awaitable
+from cloacina.execution.waiting.conditions import call_condition
 from cloacina.execution.waiting.timers import CallbackTimer, Timer
+from cloacina.execution.waiting.wording import describe, name_of
 from cloacina.handle import RAISE
 from cloacina.store import changes
 from cloacina.store.records import WaitPhase
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.slots import SlotToken
+    from cloacina.execution.waiting.conditions import Answer
     from cloacina.handle import Condition
     from cloacina.store.changes import Change
 
@@ -180,13 +184,13 @@ class Wait(Timer):
             if default is not RAISE:
                 return default
             message = (
-                f"the condition {_name(self.condition)} was not met within {self._time_limit:g} s "
+                f"the condition {name_of(self.condition)} was not met within {self._time_limit:g} s "
                 f"({self.polls} {'poll' if self.polls == 1 else 'polls'}, one each {self.poll_interval_ms} ms"
                 f"{f'; last error: {self.last_error}' if self.last_error else ''})"
             )
             raise WaitTimeout(message)
         error, self._error = self._error, None
-        message = f"the condition {_name(self.condition)} raised {self.last_error}" + (
+        message = f"the condition {name_of(self.condition)} raised {self.last_error}" + (
             f", the last of {self._errors_in_a_row} errors in a row" if self._errors_in_a_row > 1 else ""
         )
         raise ConditionError(message) from error
@@ -211,11 +215,13 @@ class Wait(Timer):
 
     async def _call_here(self, call: Callable[[], Awaitable[Any]]) -> None:
         """Await a call in the waiting task, until the time is up."""
+        value: Any = None
         try:
-            with anyio.CancelScope() as self._call_scope:
+            with anyio.CancelScope() as scope:
+                self._call_scope = scope
                 value = await call()
                 value = value or None
-            if self._call_scope.cancelled_caught:
+            if scope.cancelled_caught:
                 return
         except Exception as error:  # noqa: BLE001 - judged by _take
             self._take(None, error)
@@ -255,6 +261,10 @@ class Wait(Timer):
             self._wake()
         else:
             self._ask()
+
+    def call(self) -> Answer:
+        """Call the condition, in a thread, with the context variables of the one who waits."""
+        return self.context.run(call_condition, self.condition)
 
     def answered(self, value: Any, error: BaseException | None) -> None:
         """Take a condition's answer from its thread."""
@@ -389,23 +399,6 @@ class Wait(Timer):
             self.outcome,
             ended_at,
         )
-
-
-def returns_awaitable(condition: Condition) -> bool:
-    """Return whether a condition is known to be async before it is called."""
-    return inspect.iscoroutinefunction(condition) or inspect.iscoroutinefunction(
-        getattr(type(condition), "__call__", None)  # noqa: B004 - the method itself is inspected
-    )
-
-
-def describe(error: BaseException) -> str:
-    """Return an exception as one line."""
-    text = error.message if isinstance(error, CloacinaError) else str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _name(condition: Condition) -> str:
-    return getattr(condition, "__qualname__", None) or repr(condition)
 
 
 def _same(awaitable: Awaitable[Any]) -> Awaitable[Any]:
