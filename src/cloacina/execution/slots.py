@@ -61,6 +61,7 @@ class SlotPool:
         self._queue: OrderedDict[SlotToken, Claimant] = OrderedDict()
         self._lost: deque[int] = deque()
         self._loop = loop
+        self._is_loop_given = loop is not None
 
     @property
     def capacity(self) -> int:
@@ -141,7 +142,8 @@ class SlotPool:
             self._free_slot(self._lost.popleft())
 
     def _running_loop(self) -> EventLoop:
-        if self._loop is None:
+        # A pool that was made without a loop may be used on one after another.
+        if self._loop is None or not self._is_loop_given:
             self._loop = EventLoop.current()
         return self._loop
 
