@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docsite import generated, notebooks, twins
-from docsite.anchors import mend_anchors
+from docsite.lightening import lighten, shorten
 from docsite.squeeze import squeeze
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """Give an executed tutorial the same HTML as every other page."""
-    return notebooks.rewrite(html, page.file.src_uri) if page.file.src_uri.endswith(".py") else mend_anchors(html)
+    """Give an executed tutorial the same HTML as every other page, and take out what only makes a page heavier."""
+    shorten(page.toc)
+    return notebooks.rewrite(html, page.file.src_uri) if page.file.src_uri.endswith(".py") else lighten(html)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

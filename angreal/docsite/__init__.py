@@ -5,7 +5,8 @@
     generated/     parts of pages that are written from the code: errors, commands, tables
     notebooks.py   the HTML of an executed tutorial, without the inline styles that come with it
     twins.py       a Markdown twin of each page, and llms.txt
-    anchors.py     second addresses of headings
+    docstrings.py  docstrings as they read well on a page
+    lightening.py  what the reference of the API has too much of
     squeeze.py     pages without the white space that templates leave
     build.py       the strict build
     inspection/    what is checked on the built pages: links, references, requests to other hosts, weight

@@ -1,8 +1,4 @@
-"""An extension of the docstring reader: the `::` that opens a literal block in a docstring is not shown.
-
-Editors and `help()` know the indented block behind `::` as literal text. Markdown does too, by the indentation alone,
-and would show the colons.
-"""
+"""Extensions of the docstring reader, for what reads well in the code and would not on a page."""
 
 from __future__ import annotations
 
@@ -15,13 +11,54 @@ if TYPE_CHECKING:
     import ast
 
 _OPENS_BLOCK = re.compile(r"::$(?=\n\n[ ]{4})", re.MULTILINE)
+_ONLY_COLONS = re.compile(r"^::\n\n(?=[ ]{4})", re.MULTILINE)
 
 
 class LiteralBlocks(griffe.Extension):
-    """Write `like this::` as `like this:`, and leave out a line that holds only the colons."""
+    """Leave out the `::` that opens a literal block: Markdown knows such a block by its indentation alone."""
 
     def on_instance(self, *, node: ast.AST | griffe.ObjectNode, obj: griffe.Object, **_: Any) -> None:  # noqa: ARG002
         """Change the docstring of an object that has been read."""
         if obj.docstring is not None:
-            text = re.sub(r"^::\n\n(?=[ ]{4})", "", obj.docstring.value, flags=re.MULTILINE)
+            text = _ONLY_COLONS.sub("", obj.docstring.value)
             obj.docstring.value = _OPENS_BLOCK.sub(":", text)
+
+
+class FieldsAsList(griffe.Extension):
+    """Show the documented fields of a class as one list in its description, instead of an entry for each.
+
+    A record has a dozen fields with a line each. As entries with headings of their own they fill screens.
+    """
+
+    def on_class_members(self, *, node: ast.AST | griffe.ObjectNode, cls: griffe.Class, **_: Any) -> None:  # noqa: ARG002
+        """Move the docstrings of the fields into the docstring of the class."""
+        fields = [
+            member
+            for member in cls.members.values()
+            if isinstance(member, griffe.Attribute) and member.docstring is not None and not member.name.startswith("_")
+        ]
+        if not fields or cls.docstring is None or "\nAttributes:\n" in cls.docstring.value:
+            return
+        lines = [f"    {field.name}{_type(field, cls)}: {_value(field, cls)}{_one_line(field)}" for field in fields]
+        cls.docstring.value = f"{cls.docstring.value.rstrip()}\n\nAttributes:\n" + "\n".join(lines)
+        for field in fields:
+            cls.del_member(field.name)
+
+
+def _one_line(field: griffe.Attribute) -> str:
+    return " ".join(field.docstring.value.split()) if field.docstring is not None else ""
+
+
+def _is_enumeration(cls: griffe.Class) -> bool:
+    return any("Enum" in str(base) for base in cls.bases)
+
+
+def _type(field: griffe.Attribute, cls: griffe.Class) -> str:
+    return f" ({field.annotation})" if field.annotation is not None and not _is_enumeration(cls) else ""
+
+
+def _value(field: griffe.Attribute, cls: griffe.Class) -> str:
+    """Return the value of a member of an enumeration, which is what the database and the command line show."""
+    if not _is_enumeration(cls):
+        return ""
+    return f"`{str(field.value).strip(chr(34) + chr(39))}`. "

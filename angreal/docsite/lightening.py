@@ -1,12 +1,41 @@
-"""A second address of a heading, written as `[](){#address}` on the line before it, is a place and not a link."""
+"""What the reference of the API has too much of for a reader, and too heavy for a page."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mkdocs.structure.toc import TableOfContents
 
 _EMPTY_LINK = re.compile(r'<a (?:href="" )?id="([^"]+)"(?: href="")?></a>')
+_TOOLTIP = re.compile(r'<span title="[^"]*">([^<]*)</span>')
+_SIGNATURE = re.compile(r'<div class="language-python doc-signature highlight">.*?</div>', re.DOTALL)
+_PLAIN_TOKEN = re.compile(r'<span class="(?:n|o|p|w)">((?:<a [^>]*>)?[^<]*(?:</a>)?)</span>')
+_OBJECT_NAME = re.compile(r'<span class="doc doc-object-name doc-\w+-name">([^<]*)</span>')
+_ONE_PARAGRAPH = re.compile(
+    r'\s*<div class="doc-md-description">\s*<p>((?:(?!</?p>|</div>).)*)</p>\s*</div>', re.DOTALL
+)
 
 
-def mend_anchors(html: str) -> str:
-    """Return the HTML of a page with its additional addresses as elements that nobody can stop at or follow."""
-    return _EMPTY_LINK.sub(r'<span id="\1"></span>', html)
+def lighten(html: str) -> str:
+    """Return the HTML of a page with what only makes it heavier taken out.
+
+    A second address of a heading, written as `[](){#address}` on the line before it, becomes a place, and is no link
+    that one could stop at. In the reference of the API, markup that changes nothing that is seen is several times as
+    long as the text: tooltips over the names of types that have no entry, and elements around single tokens.
+    """
+    html = _EMPTY_LINK.sub(r'<span id="\1"></span>', html)
+    html = _TOOLTIP.sub(r"\1", html)
+    html = _OBJECT_NAME.sub(r"\1", html)
+    html = _ONE_PARAGRAPH.sub(r" \1", html)
+    return _SIGNATURE.sub(lambda signature: _PLAIN_TOKEN.sub(r"\1", signature[0]), html)
+
+
+def shorten(toc: TableOfContents) -> None:
+    """Keep two levels of the table of contents, which each page holds twice: for wide screens and for narrow ones."""
+    for item in toc:
+        # The title of the page is a level of its own.
+        for section in item.children if item.level == 1 else [item]:
+            for entry in section.children:
+                entry.children = []

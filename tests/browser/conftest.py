@@ -1,4 +1,4 @@
-"""A browser that reads the built site, served on this machine, and notices what a reader's browser would complain of."""
+"""A browser that reads the built site, served on this machine, and notices what a reader's would complain of."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def test_every_stop_shows_that_it_has_the_focus(visit: Callable[..., Any]) -> No
                 """() => {
                     const element = document.activeElement;
                     // A radio button of the theme is covered by its label, which shows the focus for it.
-                    const label = element.id ? document.querySelector(`label[for="${element.id}"]:not([hidden])`) : null;
+                    const label = element.id && document.querySelector(`label[for="${element.id}"]:not([hidden])`);
                     return [element, label].some((one) => one && getComputedStyle(one).outlineStyle !== "none");
                 }"""
             )
@@ -126,7 +126,9 @@ def test_unknown_address_leads_on(visit: Callable[..., Any]) -> None:
 def test_letters_are_those_of_the_site(visit: Callable[..., Any]) -> None:
     with visit("/") as seen:
         loaded = seen.page.evaluate(
-            "document.fonts.ready.then(() => [...document.fonts].filter((f) => f.status === 'loaded').map((f) => f.family))"
+            """document.fonts.ready.then(
+                () => [...document.fonts].filter((font) => font.status === "loaded").map((font) => font.family)
+            )"""
         )
         assert {"Marcellus", "Source Sans 3", "IBM Plex Mono"} <= {family.strip('"') for family in loaded}
 

@@ -10,13 +10,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from docsite.generated.commands import command_reference
+from docsite.generated.database import database_reference
 from docsite.generated.errors import error_reference
+from docsite.generated.events import event_reference
+from docsite.generated.settings import settings_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-GENERATORS: Mapping[str, Callable[[Path], str]] = {"errors": error_reference}
+GENERATORS: Mapping[str, Callable[[Path], str]] = {
+    "commands": command_reference,
+    "database": database_reference,
+    "errors": error_reference,
+    "events": event_reference,
+    "settings": settings_reference,
+}
 
 _MARK = re.compile(r"^<!-- generate: (?P<name>[\w-]+) -->$", re.MULTILINE)
 
