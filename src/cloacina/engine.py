@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from cloacina.configuration import Configuration
 from cloacina.errors import RunnerClosed, UnknownExecution
+from cloacina.execution.bodies import Bodies
 from cloacina.execution.clock import SystemClock
 from cloacina.execution.event_loop import EventLoop
 from cloacina.execution.journal import Journal
@@ -81,6 +82,7 @@ class Engine:
         self._store = await anyio.to_thread.run_sync(Store.open, configuration.database, configuration.durability)
         loop = EventLoop.current()
         self._journal = Journal(loop, self._store.write)
+        bodies = Bodies(clock)
         slots = SlotPool(configuration.max_concurrent_tasks, loop=loop)
         self._resources = resources = Resources(
             loop=loop,
@@ -88,8 +90,9 @@ class Engine:
             slots=slots,
             timers=Timers(clock, loop),
             conditions=ConditionThreads(loop),
+            bodies=bodies,
             threads=BodyThreads(loop),
-            places=Places(configuration.max_blocking_waits, slots, loop),
+            places=Places(configuration.max_blocking_waits, slots, bodies, loop),
             write=self._journal.write,
         )
         self._scheduler = Scheduler(resources)
@@ -146,8 +149,7 @@ class Engine:
     def _is_idle(self) -> bool:
         resources = self._resources
         return (
-            not resources.bodies_at_work
-            and not resources.slots.queued
+            not resources.bodies.at_work
             and not resources.conditions.outstanding
             and self._journal.is_empty
             and not self._store.in_flight

@@ -174,7 +174,7 @@ class Attempt:
         """Start the body: the token holds a slot."""
         resources, task = self.resources, self.task
         self._has_started = True
-        resources.bodies_at_work += 1
+        resources.bodies.go_on()
         now = resources.clock.time()
         task.started_at = now
         task.status = TaskStatus.RUNNING
@@ -232,7 +232,7 @@ class Attempt:
             # To the next in the queue now, not after the commit; and after the events that tell of it, so that by the
             # events too a slot has one holder at a time.
             self.token.release()
-        self.resources.body_rests()
+        self.resources.bodies.rest()
 
     def _judge(self, error: BaseException | None) -> Outcome:
         if self._is_cancelled or self._is_timed_out or error is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cloacina.execution.waiting.flush import PollFlush
 
 if TYPE_CHECKING:
+    from cloacina.execution.bodies import Bodies
     from cloacina.execution.clock import Clock
     from cloacina.execution.event_loop import EventLoop
     from cloacina.execution.journal import Write
@@ -29,12 +30,11 @@ class Resources:
         slots: The right to run.
         timers: Polls, timeouts, deadlines and retries.
         conditions: The threads that call synchronous conditions.
+        bodies: Counts the task bodies at work.
         threads: The threads that run `def` tasks.
         places: Bound how many threads may be parked in a wait.
         write: Queues changes for the store.
         waits: The waits that hold no slot now, by id.
-        bodies_at_work: How many task bodies have started, have not ended, and are not parked in a wait; also those that
-            work without a slot, such as one that cleans up after its cancellation.
         poll_flush: Stores how often they have been polled.
     """
 
@@ -43,18 +43,12 @@ class Resources:
     slots: SlotPool
     timers: Timers
     conditions: ConditionThreads
+    bodies: Bodies
     threads: BodyThreads
     places: Places
     write: Write
     waits: dict[str, Wait] = field(default_factory=dict[str, "Wait"])
-    bodies_at_work: int = 0
     poll_flush: PollFlush = field(init=False)
 
     def __post_init__(self) -> None:
         self.poll_flush = PollFlush(self)
-
-    def body_rests(self) -> None:
-        """Count a body that has ended, or is parked in a wait."""
-        self.bodies_at_work -= 1
-        if not self.bodies_at_work:
-            self.clock.reconsider()

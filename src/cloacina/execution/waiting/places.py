@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from cloacina.execution.bodies import Bodies
     from cloacina.execution.event_loop import EventLoop, OneShot
     from cloacina.execution.slots import SlotPool, SlotToken
 
@@ -23,12 +24,14 @@ class Places:
     Args:
         capacity: How many there are, at least 1.
         slots: What those queue for who leave.
+        bodies: Told that a body rests while it wants a place.
         loop: The event loop.
     """
 
-    def __init__(self, capacity: int, slots: SlotPool, loop: EventLoop) -> None:
+    def __init__(self, capacity: int, slots: SlotPool, bodies: Bodies, loop: EventLoop) -> None:
         self._free = capacity
         self._slots = slots
+        self._bodies = bodies
         self._loop = loop
         self._taken: set[SlotToken] = set()
         self._leaving: OrderedDict[SlotToken, None] = OrderedDict()
@@ -48,10 +51,12 @@ class Places:
             self._exchange(leaving, token)
         else:
             self._wanting[token] = given = self._loop.one_shot()
+            self._bodies.rest()
             try:
                 await given
             except BaseException:
-                self._wanting.pop(token, None)
+                if self._wanting.pop(token, None) is not None:
+                    self._bodies.go_on()
                 self.leave(token)
                 raise
 
@@ -85,6 +90,7 @@ class Places:
         """Take the first who was not cancelled meanwhile out of the queue, and wake it."""
         while self._wanting:
             token, given = self._wanting.popitem(last=False)
+            self._bodies.go_on()
             if not given.done():
                 given.set_result(None)
                 return token

@@ -202,7 +202,7 @@ class Wait(Timer):
             while not self._is_over:
                 if not self._turn.done():
                     self._is_parked = True
-                    self._attempt.resources.body_rests()
+                    self._attempt.resources.bodies.rest()
                 await self._turn
                 self._turn = self._attempt.resources.loop.one_shot()
                 if (call := self._call) is not None:
@@ -354,7 +354,7 @@ class Wait(Timer):
     def _unpark(self) -> None:
         if self._is_parked:
             self._is_parked = False
-            self._attempt.resources.bodies_at_work += 1
+            self._attempt.resources.bodies.go_on()
 
     def _ask(self) -> None:
         self._answer_is_out = True
