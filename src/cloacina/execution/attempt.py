@@ -175,11 +175,11 @@ class Attempt:
         resources, task = self.resources, self.task
         self._has_started = True
         resources.bodies.go_on()
+        changes = self._owner.attempt_started()
         now = resources.clock.time()
         task.started_at = now
         task.status = TaskStatus.RUNNING
         task.sub_status = SubStatus.ACTIVE
-        changes = self._owner.attempt_started()
         changes.append(task.state())
         changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot))
         resources.write(changes)
