@@ -11,6 +11,7 @@
     build.py       the strict build
     inspection/    what is checked on the built pages: links, references, requests to other hosts, weight
     gate.py        build and inspection as one command, whose exit code decides
+    recordings/    runs of the engine that pages draw, and the programs that were run
     samples/       every block of code on a page is found, run and compared
 """
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mkdocs.structure.toc import TableOfContents
 
+LONGEST_CONTENTS = 40
+
 _EMPTY_LINK = re.compile(r'<a (?:href="" )?id="([^"]+)"(?: href="")?></a>')
 _TOOLTIP = re.compile(r'<span title="[^"]*">([^<]*)</span>')
 _SIGNATURE = re.compile(r'<div class="language-python doc-signature highlight">.*?</div>', re.DOTALL)
@@ -33,9 +35,15 @@ def lighten(html: str) -> str:
 
 
 def shorten(toc: TableOfContents) -> None:
-    """Keep two levels of the table of contents, which each page holds twice: for wide screens and for narrow ones."""
-    for item in toc:
-        # The title of the page is a level of its own.
-        for section in item.children if item.level == 1 else [item]:
-            for entry in section.children:
-                entry.children = []
+    """Keep two levels of the table of contents, or one where two would need scrolling.
+
+    Each page holds it twice, for wide screens and for narrow ones.
+    """
+    # The title of the page is a level of its own.
+    sections = [section for item in toc for section in (item.children if item.level == 1 else [item])]
+    too_long = sum(1 + len(section.children) for section in sections) > LONGEST_CONTENTS
+    for section in sections:
+        if too_long:
+            section.children = []
+        for entry in section.children:
+            entry.children = []

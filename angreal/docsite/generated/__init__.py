@@ -8,13 +8,15 @@ A page says where such a part goes with a comment on a line of its own::
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from docsite.generated.commands import command_reference
 from docsite.generated.database import database_reference
-from docsite.generated.errors import error_reference
+from docsite.generated.errors import error_reference, families, reproducers
 from docsite.generated.events import event_reference
 from docsite.generated.settings import settings_reference
+from docsite.generated.timelines import deferring_timeline, sleeping_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
 GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "commands": command_reference,
     "database": database_reference,
+    "deferring-timeline": deferring_timeline,
     "errors": error_reference,
     "events": event_reference,
     "settings": settings_reference,
+    "sleeping-timeline": sleeping_timeline,
+    **{f"reproducers-{family}": partial(reproducers, family) for family in families()},
 }
 
 _MARK = re.compile(r"^<!-- generate: (?P<name>[\w-]+) -->$", re.MULTILINE)

@@ -25,33 +25,65 @@ def error_reference(docs: Path) -> str:
     Args:
         docs: The folder of the pages; the reproducers lie in `reference/reproducers/` below it.
     """
-    return "\n".join(_lines(docs / "reference" / "reproducers"))
+    return "\n".join(_entries(docs))
 
 
-def _lines(reproducers: Path) -> Iterator[str]:
-    family: type | None = CloacinaError
+def reproducers(family: str, docs: Path) -> str:
+    """Return the programs that raise the errors of a family, as Markdown.
+
+    Args:
+        family: The name of a family, such as `handle`.
+        docs: The folder of the pages.
+    """
+    return "\n".join(
+        line
+        for code, kind in errors_by_code().items()
+        if _slug(kind) == family
+        for line in _reproducer(code, kind, docs)
+    )
+
+
+def find_reproducer(code: str, docs: Path) -> Path | None:
+    """Return the program, or the commands, that raise an error, if there are any."""
+    folder = docs / "reference" / "reproducers"
+    return next((file for file in (folder / f"{code}.py", folder / f"{code}.console") if file.exists()), None)
+
+
+def families() -> list[str]:
+    """Return the names of the families of errors, in the order of their codes."""
+    return list(dict.fromkeys(_slug(kind) for kind in errors_by_code().values() if kind is not CloacinaError))
+
+
+def _entries(docs: Path) -> Iterator[str]:
+    title = ""
     for code, kind in errors_by_code().items():
-        heads_family = _heads_family(kind)
-        if heads_family or _family(kind) is not family:
-            family = _family(kind)
-            yield f"## {_family_title(kind)}\n"
-        yield from _entry(code, kind, reproducers / f"{code}.py")
+        if _family_title(kind) != title:
+            title = _family_title(kind)
+            yield f"## {title}\n"
+        yield from _entry(code, kind, docs)
 
 
-def _entry(code: str, kind: ErrorClass, reproducer: Path) -> Iterator[str]:
+def _entry(code: str, kind: ErrorClass, docs: Path) -> Iterator[str]:
     # The second address is the one by which other pages refer to the class.
     yield f"[](){{#{kind.__module__}.{kind.__name__}}}\n"
     yield f"### {code} `{kind.__name__}` {{ #{code.lower()} }}\n"
     yield f"{_raised_when(kind)}\n"
     yield f"Cause\n:   {kind.cause}\n"
     yield f"Mend\n:   {kind.mend}\n"
-    if family := _shown_family(kind):
-        yield f"Family\n:   {family}\n"
     if attributes := _attributes(kind):
         yield f"Carries\n:   {attributes}\n"
-    if reproducer.exists():
-        yield "This program raises it:\n"
-        yield f'```python title="{reproducer.name}"\n{reproducer.read_text(encoding="utf-8").strip()}\n```\n'
+    if find_reproducer(code, docs) is not None:
+        yield f"Seen in\n:   [a program that raises it](errors/{_slug(kind)}.md#{code.lower()})\n"
+
+
+def _reproducer(code: str, kind: ErrorClass, docs: Path) -> Iterator[str]:
+    file = find_reproducer(code, docs)
+    if file is None:
+        return
+    language = {".py": "python", ".console": "console"}[file.suffix]
+    yield f"## {code} `{kind.__name__}` {{ #{code.lower()} }}\n"
+    yield f"{_raised_when(kind)} [Its entry](../errors.md#{code.lower()})\n"
+    yield f"```{language}\n{file.read_text(encoding='utf-8').strip()}\n```\n"
 
 
 def _raised_when(kind: ErrorClass) -> str:
@@ -67,30 +99,20 @@ def _attributes(kind: ErrorClass) -> str:
     return "; ".join(f"`{entry.name}`: {entry.description.rstrip('.')}" for entry in entries)
 
 
-def _shown_family(kind: ErrorClass) -> str:
-    """Return the family that an error belongs to, linked to its own entry; empty for a head of a family."""
-    family = _family(kind)
-    if family is None or family is kind or not issubclass(family, CloacinaError):
-        return ""
-    return f"[`{family.__name__}`](#{family.code.lower()})"
-
-
-def _heads_family(kind: ErrorClass) -> bool:
-    return kind is CloacinaError or CloacinaError in kind.__bases__
-
-
-def _family(kind: ErrorClass) -> type | None:
+def _family(kind: ErrorClass) -> ErrorClass | None:
     """Return the class directly below `CloacinaError` that an error belongs to, None outside of the tree."""
-    if kind is CloacinaError:
-        return CloacinaError
     return next((base for base in kind.__mro__ if CloacinaError in base.__bases__), None)
 
 
 def _family_title(kind: ErrorClass) -> str:
-    family = _family(kind)
-    if family is None:
-        return "Outside of the tree"
-    if family is CloacinaError:
+    if kind is CloacinaError:
         return "The root"
-    words = re.sub(r"Error$", "", family.__name__)
-    return f"{words} errors"
+    family = _family(kind)
+    return "Outside of the tree" if family is None else f"{family.__name__.removesuffix('Error')} errors"
+
+
+def _slug(kind: ErrorClass) -> str:
+    """Return the name of the page that shows the reproducer of an error."""
+    # The one error outside of the tree is raised by a handle, and has a handle's code.
+    family = _family(kind)
+    return "handle" if family is None else family.__name__.removesuffix("Error").lower()

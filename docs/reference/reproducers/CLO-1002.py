@@ -1,0 +1,4 @@
+from cloacina import Context
+
+context = Context()
+context["tags"] = {"new", "urgent"}

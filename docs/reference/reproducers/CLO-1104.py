@@ -1,0 +1,4 @@
+from cloacina import Workflow
+
+with Workflow("nothing_to_do"):
+    pass

@@ -1,0 +1,3 @@
+from cloacina import Workflow
+
+Workflow("daily report")

@@ -1,0 +1,5 @@
+from cloacina import task
+
+
+@task
+def add(left: int, right: int) -> None: ...

@@ -1,0 +1,5 @@
+from cloacina import BlockingTaskHandle, Context, task
+
+
+@task
+async def wait(context: Context, handle: BlockingTaskHandle) -> None: ...

@@ -1,0 +1,3 @@
+from cloacina import Runner
+
+Runner("sqlite://", max_concurrent_tasks=0)

@@ -1,0 +1,3 @@
+from cloacina import take_task_handle
+
+take_task_handle()

@@ -1,0 +1,4 @@
+from cloacina import Runner
+
+with Runner("sqlite://") as runner:
+    runner.execute("daily_report")

@@ -1,0 +1,4 @@
+from cloacina import Runner
+
+runner = Runner("sqlite://")
+runner.executions()

@@ -1,0 +1,4 @@
+from cloacina import Runner
+
+with Runner("sqlite:///no/such/folder/reports.db"):
+    pass

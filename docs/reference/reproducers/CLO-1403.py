@@ -1,0 +1,4 @@
+from cloacina import Runner
+
+with Runner("oracle://reports"):
+    pass
