@@ -35,3 +35,10 @@ def build(external: bool = False) -> None:
 def serve(execute: bool = False, address: str = "127.0.0.1:8000") -> None:
     """Serve the site until it is interrupted."""
     sys.exit(_docsite("serve", "--address", address, *(["--execute"] if execute else [])))
+
+
+@docs()
+@angreal.command(name="record", about="Record the runs of the engine that pages draw")
+def record() -> None:
+    """Run the programs in `docsite/recordings/` and write what happened beside them; it takes twelve seconds."""
+    sys.exit(_docsite("record"))

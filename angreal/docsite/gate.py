@@ -16,7 +16,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `python -m docsite`, and return its exit code: 0 when there is no defect, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="docsite", description="Build, check, serve and record for the documentation site.")
+    parser = argparse.ArgumentParser(
+        prog="docsite", description="Build, check and serve the site, or record what it draws."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="build the site strictly and inspect what was built")
     building.add_argument("--site", type=Path, default=PROJECT / "site", help="the folder to build into")

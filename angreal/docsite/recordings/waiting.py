@@ -25,7 +25,7 @@ SLOTS = 2
 ARRIVALS = {"export": 2.0, "reply": 4.0}
 WORK = ["resize", "index", "backup", "tidy", "scan", "encode"]
 WORK_SECONDS = 1.2
-REPORT_SECONDS = 0.8
+REPORT_SECONDS = 1.0
 
 
 def sleeper(name: str) -> Callable[..., object]:
@@ -92,7 +92,7 @@ def run(program: Workflow) -> list[list[object]]:
 def record() -> None:
     """Run both workflows and write what happened to the file that the pages are drawn from."""
     runs = {"sleeping": run(workflow("sleeping", sleeper)), "deferring": run(workflow("deferring", deferrer))}
-    parts = [f'"{name}": [\n{",\n".join(f"  {json.dumps(row)}" for row in rows)}\n]' for name, rows in runs.items()]
-    RECORDING.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+    text = json.dumps(runs, indent=None).replace("]], ", "]],\n").replace("], [", "],\n  [")
+    RECORDING.write_text(text + "\n", encoding="utf-8")
     for name, rows in runs.items():
         print(f"{name}: {rows[-1][0]} ms")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import InvalidOption
 from cloacina.observe.timeline import Stretch, StretchKind, read_stretches
+from cloacina.observe.timeline_scale import round_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -96,9 +97,7 @@ class _Chart:
 
     def axis(self) -> str:
         """Return the line of times: a label at every round number of seconds that leaves room for the next."""
-        least = 10 * self._step
-        power = 10.0 ** math.floor(math.log10(least))
-        tick = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
+        tick = round_step(10 * self._step)
         cells = [" "] * self._columns
         for index in range(int(self._columns * self._step / tick) + 1):
             label = f"|{index * tick:.6g} s"
