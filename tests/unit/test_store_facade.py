@@ -111,15 +111,18 @@ async def test_cancelled_read_returns_at_once_and_leaves_the_store_usable(store:
     store.start(poster(anyio_backend), never)
     began, may_end = anyio.Event(), threading.Event()
     tell = partial(poster(anyio_backend), began.set)
+    ended: list[bool] = []
 
     def block(connection: Connection) -> None:
         tell()
         may_end.wait(20)
+        ended.append(True)
 
     async with anyio.create_task_group() as group:
         group.start_soon(store.read, block)
         await began.wait()
         group.cancel_scope.cancel()
+    assert not ended
     assert store.in_flight == 0
     may_end.set()
 
