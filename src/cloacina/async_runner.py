@@ -182,8 +182,8 @@ class AsyncRunner:
         Returns:
             The result; of a failed execution too, which `raise_for_status()` makes an exception.
         """
-        execution = await self.submit(workflow, context)
-        return await execution.wait()
+        found = self._registry.find(workflow)
+        return await self._engine.execute(found, encode_context(found, context))
 
     async def wait(self, execution_id: str, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end of an execution of this runner, or return the stored result of one that has ended.

@@ -184,6 +184,16 @@ class Engine:
         finally:
             self._call_has_ended()
 
+    async def execute(self, workflow: Workflow, context: Mapping[str, str]) -> ExecutionResult:
+        """Store and start an execution, and wait for its end."""
+        self._refuse_unless_open()
+        self._callers_waiting += 1
+        try:
+            run = await self._scheduler.execute(workflow, context)
+        finally:
+            self._callers_waiting -= 1
+        return run.result()
+
     def find(self, execution_id: str) -> ExecutionRun | None:
         """Return an execution that has not ended."""
         self._refuse_unless_open()

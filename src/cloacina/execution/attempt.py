@@ -100,6 +100,7 @@ class Attempt:
         "_is_cancelled",
         "_is_timed_out",
         "_owner",
+        "_running",
         "_scope",
         "_shield",
         "_timer",
@@ -130,6 +131,7 @@ class Attempt:
         self._is_timed_out = False
         self._has_started = False
         self._has_ended = False
+        self._running: object = None
         self._budget = task.definition.timeout
         self._budget_since = 0.0
         self._timer: Timer | None = None
@@ -182,13 +184,14 @@ class Attempt:
         task.sub_status = SubStatus.ACTIVE
         changes.append(task.state())
         changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot))
-        resources.write(changes)
         self._start_clock()
         variables = self._variables.copy()
         if task.definition.is_async:
-            resources.loop.spawn(self._run, variables)
+            self._running = resources.loop.start(self._run, variables)
         else:
             BlockingBody(self, variables).start()
+        # After the body was set going: the journal waits for one turn of the loop, and in that turn the body runs.
+        resources.write(changes)
 
     async def _run(self) -> None:
         """Run the body of an async task, in a task of its own."""

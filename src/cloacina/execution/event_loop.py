@@ -90,6 +90,13 @@ class EventLoop(ABC):
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task in `context`. It must not raise; it starts at the next turn of the loop, never at once."""
 
+    @abstractmethod
+    def start(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> object:
+        """Start a task as `spawn` does, for a caller who keeps what this returns until the task has ended.
+
+        Loops hold their tasks weakly, and keeping one alive from here costs a callback at its end.
+        """
+
     def _guarded(self, callback: Callable[[], object]) -> None:
         # An exception in a callback is fatal on trio and lost on asyncio; here it reaches the runner on both.
         try:
@@ -134,10 +141,16 @@ class AsyncioLoop(EventLoop):
 
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task; see `EventLoop.spawn`."""
-        task = self._task_type(coroutine(), loop=self._loop, context=context)
+        task = self.start(coroutine, context)
         # The loop keeps only weak references to its tasks.
         self._tasks.add(task)
         task.add_done_callback(self._forget, context=context)
+
+    def start(
+        self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context
+    ) -> asyncio.Task[None]:
+        """Start a task; see `EventLoop.start`."""
+        return self._task_type(coroutine(), loop=self._loop, context=context)
 
 
 class TrioLoop(EventLoop):
@@ -170,6 +183,10 @@ class TrioLoop(EventLoop):
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task; see `EventLoop.spawn`."""
         self._spawn(coroutine, context=context)
+
+    def start(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> object:
+        """Start a task; see `EventLoop.start`."""
+        return self._spawn(coroutine, context=context)
 
 
 class _TrioOneShot(Generic[T]):

@@ -49,22 +49,39 @@ class Scheduler:
         """Return an execution that has not ended."""
         return self._runs.get(execution_id)
 
+    async def execute(self, workflow: Workflow, context: Mapping[str, str]) -> ExecutionRun:
+        """Store an execution and start it; return when it has ended.
+
+        Args:
+            workflow: What to run.
+            context: The initial context: JSON text by key.
+
+        Raises:
+            StoreWriteFailed: The runner has broken down.
+        """
+        self.raise_failure()
+        run = self._new_run(workflow, context, contextvars.copy_context())
+        self._runs[run.id] = run
+        self._resources.write(list(run.creation(workflow.version)), run.start)
+        await self.wait(run)
+        return run
+
     async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
         """Store executions in one transaction and start them; return when that is committed.
 
         Args:
             workflow: What to run.
             contexts: The initial context of each execution: JSON text by key.
+
+        Raises:
+            StoreWriteFailed: The runner has broken down.
         """
-        merger = self._mergers.get(workflow)
-        if merger is None:
-            merger = self._mergers[workflow] = ContextMerger(workflow)
         version = workflow.version
         variables = contextvars.copy_context()
         runs: list[ExecutionRun] = []
         batch: list[Change] = []
         for number, context in enumerate(contexts, 1):
-            run = ExecutionRun(workflow, merger, context, variables, self._resources, self)
+            run = self._new_run(workflow, context, variables)
             runs.append(run)
             batch.extend(run.creation(version))
             if not number % _AT_ONCE:
@@ -132,6 +149,12 @@ class Scheduler:
         """Raise what broke the runner down, if anything has."""
         if self.failure is not None:
             raise self.failure
+
+    def _new_run(self, workflow: Workflow, context: Mapping[str, str], variables: contextvars.Context) -> ExecutionRun:
+        merger = self._mergers.get(workflow)
+        if merger is None:
+            merger = self._mergers[workflow] = ContextMerger(workflow)
+        return ExecutionRun(workflow, merger, context, variables, self._resources, self)
 
     async def _or_failure(self, committed: OneShot[None]) -> None:
         self.raise_failure()

@@ -57,19 +57,21 @@ class Statement:
     """The SQL of one kind of change, for any number of rows.
 
     Args:
-        one_row: The SQL for one row.
+        one_row: The SQL for a single row.
+        rows: The SQL for rows, with the place-holders of one row.
         width: How many parameters a row has.
     """
 
-    def __init__(self, one_row: str, width: int) -> None:
+    def __init__(self, one_row: str, rows: str, width: int) -> None:
         self._row = "(" + ", ".join("?" * width) + ")"
+        self._rows = rows
         self._texts = {1: one_row}
 
     def for_rows(self, count: int) -> str:
         """Return the SQL that takes the parameters of `count` rows, one row after the other."""
         text = self._texts.get(count)
         if text is None:
-            text = self._texts[count] = self._texts[1].replace(self._row, ", ".join([self._row] * count))
+            text = self._texts[count] = self._rows.replace(self._row, ", ".join([self._row] * count))
         return text
 
 
@@ -77,10 +79,18 @@ def compile_statements(dialect: Dialect) -> tuple[Statement, ...]:
     """Return the statement of every kind of change, in the order in which they run in a transaction."""
     compiled: dict[int, Statement] = {}
     for kind, (table, columns) in _INSERTS.items():
-        compiled[kind] = _compile(insert(table).values({name: bindparam(name) for name in columns}), columns, dialect)
+        text = _compile(insert(table).values({name: bindparam(name) for name in columns}), dialect)
+        compiled[kind] = Statement(text, text, len(columns))
     for kind, (table, columns) in _UPDATES.items():
-        compiled[kind] = _compile(_update_from_rows(table, columns), (*columns, "id"), dialect)
+        # A single row has a statement of its own: joining it to a table of one row takes twice the time.
+        one = _compile(_update_one(table, columns), dialect)
+        compiled[kind] = Statement(one, _compile(_update_from_rows(table, columns), dialect), len(columns) + 1)
     return tuple(compiled[kind] for kind in sorted(compiled))
+
+
+def _update_one(table: Table, columns: tuple[str, ...]) -> UpdateBase:
+    new = ((table.c[name], bindparam(f"new_{name}", type_=table.c[name].type)) for name in columns)
+    return update(table).where(table.c.id == bindparam("new_id")).ordered_values(*new)
 
 
 def _update_from_rows(table: Table, columns: tuple[str, ...]) -> UpdateBase:
@@ -94,5 +104,5 @@ def _update_from_rows(table: Table, columns: tuple[str, ...]) -> UpdateBase:
     )
 
 
-def _compile(statement: UpdateBase, columns: tuple[str, ...], dialect: Dialect) -> Statement:
-    return Statement(str(statement.compile(dialect=dialect)), len(columns))
+def _compile(statement: UpdateBase, dialect: Dialect) -> str:
+    return str(statement.compile(dialect=dialect))

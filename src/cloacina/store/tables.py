@@ -29,6 +29,8 @@ metadata = MetaData()
 
 _MOMENT = Double[float]().with_variant(REAL(), "sqlite")
 
+# Without row ids where the primary key is a text: the rows are in its index, and each commit writes a page less for
+# each table (a fifth of the time of a small commit).
 workflow_executions = Table(
     "workflow_executions",
     metadata,
@@ -43,6 +45,7 @@ workflow_executions = Table(
     Column("final_context", Text, comment="the context at the end, JSON"),
     Column("error", Text, comment="an ErrorRecord, JSON"),
     PrimaryKeyConstraint("id", name="pk_workflow_executions"),
+    sqlite_with_rowid=False,
 )
 
 task_executions = Table(
@@ -62,6 +65,7 @@ task_executions = Table(
     PrimaryKeyConstraint("id", name="pk_task_executions"),
     UniqueConstraint("execution_id", "task_id", name="uq_task_executions_execution_id_task_id"),
     ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_task_executions_execution_id"),
+    sqlite_with_rowid=False,
 )
 
 waits = Table(
@@ -84,6 +88,7 @@ waits = Table(
     PrimaryKeyConstraint("id", name="pk_waits"),
     ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_waits_execution_id"),
     ForeignKeyConstraint(["task_execution_id"], ["task_executions.id"], name="fk_waits_task_execution_id"),
+    sqlite_with_rowid=False,
 )
 
 execution_events = Table(

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("final_context", sa.Text, comment="the context at the end, JSON"),
         sa.Column("error", sa.Text, comment="an ErrorRecord, JSON"),
         sa.PrimaryKeyConstraint("id", name="pk_workflow_executions"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_workflow_executions_workflow", "workflow_executions", ["workflow", "id"])
     op.create_index(
@@ -51,6 +52,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_task_executions"),
         sa.UniqueConstraint("execution_id", "task_id", name="uq_task_executions_execution_id_task_id"),
         sa.ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_task_executions_execution_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "waits",
@@ -71,6 +73,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_waits"),
         sa.ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_waits_execution_id"),
         sa.ForeignKeyConstraint(["task_execution_id"], ["task_executions.id"], name="fk_waits_task_execution_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_waits_execution_id", "waits", ["execution_id", "id"])
     op.create_index("ix_waits_phase", "waits", ["phase", "id"], sqlite_where=sa.text("phase != 'ended'"))
