@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,19 +192,27 @@ def test_removed_file_is_noticed(writer: Writer, loop: Loop, path: Path, replace
 
 
 def test_defect_in_the_thread_is_told_and_what_comes_later_fails(
-    writer: Writer, loop: Loop, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, loop: Loop, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_down(self: Writer, units: Sequence[Any]) -> None:
+    def break_down(units: object) -> None:
         raise SystemExit("a defect")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Writer, "_commit", break_down)
-        writer.write([execution("a")])
-        loop.run_until(lambda: loop.failures)
-    writer.write([execution("b")])
+    handed_back: list[str] = []
+    monkeypatch.setattr(writer._group_commit, "commit", break_down)
+    let_go = hold()
+    writer.write([execution("a")], lambda: handed_back.append("a"))
+    cancelled = writer.run(lambda _: None)
+    cancelled.cancel()
+    job = writer.run(lambda _: None)
+    writer.write([execution("b")], lambda: handed_back.append("b"))
+    let_go()
+    writer.close()  # the end was queued behind all of it
     loop.run_until(lambda: len(loop.failures) == 2)
 
-    assert "a defect" in loop.failures[1].message
+    assert all("a defect" in failure.message for failure in loop.failures)
+    assert isinstance(job.exception(), StoreWriteFailed)
+    assert not handed_back
+    assert writer.in_flight == 0
 
 
 def test_function_that_raises_does_not_keep_others_from_their_call(writer: Writer, loop: Loop, hold: Hold) -> None:

@@ -40,10 +40,13 @@ class _Job(Generic[T]):
         self._function = function
         self.future: Future[T] = Future()
 
-    def run(self, connection: Connection) -> None:
+    def run(self, connection: Connection, failure: StoreWriteFailed | None) -> None:
+        """Run the function, unless the writer has failed or nobody waits for it any more."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
+            if failure is not None:
+                raise failure
             try:
                 result = self._function(connection)
             finally:
@@ -139,11 +142,12 @@ class Writer:
     def _serve(self) -> None:
         is_serving = True
         while is_serving:
-            try:
-                is_serving = self._serve_once()
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the units behind it must hear of it
-                self._give_up(error)
-                self._settle([], {}, [self._gone()])
+            units, then = self._take()
+            if units:
+                self._commit(units)
+            if isinstance(then, _Job):
+                then.run(self._connection, None if self._cause is None else self._gone())
+            is_serving = then is not None
         try:
             self._database.checkpoint(self._connection)
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log is read when the file is opened next
@@ -151,8 +155,8 @@ class Writer:
         finally:
             self._connection.close()
 
-    def _serve_once(self) -> bool:
-        """Wait for work and do it; return False at the end."""
+    def _take(self) -> tuple[list[Unit], Unit | _Job[Any] | None]:
+        """Wait for work; return all units that are queued, and what stopped the taking: a job or the end (None)."""
         units: list[Unit] = []
         item = self._queue.get()
         try:
@@ -163,21 +167,14 @@ class Writer:
                 item = self._queue.get_nowait()
         except Empty:
             pass
-        if units:
-            self._commit(units)
-        if isinstance(item, _Job):
-            if self._cause is None:
-                item.run(self._connection)
-            else:
-                item.future.set_exception(self._gone())
-        return item is not None
+        return units, item
 
     def _commit(self, units: list[Unit]) -> None:
         if self._cause is None:
             try:
                 self._database.check_in_place()
                 refused = self._group_commit.commit([changes for changes, _ in units])
-            except Exception as error:  # noqa: BLE001 - handed to the loop below
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the loop must hear of it, and go on with that
                 self._give_up(error)
             else:
                 self._settle(units, refused, [_refusal(error) for error in refused.values()])
