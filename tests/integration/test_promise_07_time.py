@@ -326,3 +326,19 @@ async def test_a_late_write_of_a_timed_out_thread_is_refused(until: Until) -> No
         await until(lambda: raised)
     assert raised == ["ContextSealed"]
     assert result.context == {}
+
+
+async def test_whether_a_timed_out_attempt_is_the_last_is_decided_once(until: Until) -> None:
+    may_end = threading.Event()
+    answers = iter([False, True])
+    starts: list[int] = []
+
+    @task(timeout=_SHORT, retry=RetryPolicy(attempts=2, delay=0, retry_on=lambda error: next(answers)))
+    def slow(context: Context) -> None:
+        starts.append(1)
+        may_end.wait(20)
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=2) as runner:
+        result = await runner.execute(Workflow("slow", tasks=[slow]))
+        may_end.set()
+    assert (result.status, starts) == ("Failed", [1])
