@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import griffe
 
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Iterator
 
 _OPENS_BLOCK = re.compile(r"::$(?=\n\n[ ]{4})", re.MULTILINE)
 _ONLY_COLONS = re.compile(r"^::\n\n(?=[ ]{4})", re.MULTILINE)
@@ -30,19 +31,28 @@ class FieldsAsList(griffe.Extension):
     A record has a dozen fields with a line each. As entries with headings of their own they fill screens.
     """
 
-    def on_class_members(self, *, node: ast.AST | griffe.ObjectNode, cls: griffe.Class, **_: Any) -> None:  # noqa: ARG002
-        """Move the docstrings of the fields into the docstring of the class."""
-        fields = [
-            member
-            for member in cls.members.values()
-            if isinstance(member, griffe.Attribute) and member.docstring is not None and not member.name.startswith("_")
-        ]
-        if not fields or cls.docstring is None or "\nAttributes:\n" in cls.docstring.value:
-            return
-        lines = [f"    {field.name}{_type(field, cls)}: {_value(field, cls)}{_one_line(field)}" for field in fields]
-        cls.docstring.value = f"{cls.docstring.value.rstrip()}\n\nAttributes:\n" + "\n".join(lines)
-        for field in fields:
-            cls.del_member(field.name)
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Move the docstrings of the fields of all classes of a package into those of the classes."""
+        for cls in _classes(pkg):
+            fields = [member for member in cls.members.values() if _is_documented_field(member)]
+            if not fields or cls.docstring is None or "\nAttributes:\n" in cls.docstring.value:
+                continue
+            lines = [f"    {field.name}{_type(field, cls)}: {_value(field, cls)}{_one_line(field)}" for field in fields]
+            cls.docstring.value = f"{cls.docstring.value.rstrip()}\n\nAttributes:\n" + "\n".join(lines)
+            for field in fields:
+                cls.del_member(field.name)
+
+
+def _classes(parent: griffe.Object) -> Iterator[griffe.Class]:
+    for member in parent.members.values():
+        if isinstance(member, griffe.Class):
+            yield member
+        if isinstance(member, griffe.Module | griffe.Class):
+            yield from _classes(member)
+
+
+def _is_documented_field(member: griffe.Object | griffe.Alias) -> TypeGuard[griffe.Attribute]:
+    return isinstance(member, griffe.Attribute) and member.docstring is not None and not member.name.startswith("_")
 
 
 def _one_line(field: griffe.Attribute) -> str:

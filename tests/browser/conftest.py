@@ -59,8 +59,8 @@ class SiteHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site: that in `CLOACINA_DOCS_SITE`, or one that is built now."""
-    if built := os.environ.get("CLOACINA_DOCS_SITE"):
+    """The built site: that in `DOCS_SITE`, or one that is built now."""
+    if built := os.environ.get("DOCS_SITE"):
         return Path(built)
     from docsite.build import build
 
@@ -136,7 +136,8 @@ def visit(browser: Browser, base_url: str) -> Callable[..., Any]:
         page = context.new_page()
         complaints = Complaints(urlsplit(base_url).netloc)
         complaints.watch(page)
-        page.goto(path, wait_until="networkidle")
+        page.goto(path, wait_until="load")
+        page.evaluate("document.fonts.ready.then(() => null)")
         try:
             yield Visit(page, complaints)
         finally:

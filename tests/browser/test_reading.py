@@ -31,7 +31,7 @@ def test_search_finds_defer(visit: Callable[..., Any]) -> None:
         assert any("defer" in text.lower() for text in texts)
         seen.page.keyboard.press("ArrowDown")
         seen.page.keyboard.press("Enter")
-        seen.page.wait_for_url(lambda url: "/reference/" not in url)
+        seen.page.wait_for_url(lambda url: not url.endswith("/reference/"))
         assert seen.complaints.found == []
 
 
