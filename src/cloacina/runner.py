@@ -39,10 +39,10 @@ T = TypeVar("T")
 class BlockingExecution:
     """An execution that was submitted to a `Runner`: `Execution`, not awaited."""
 
-    __slots__ = ("_execution", "_portal")
+    __slots__ = ("_execution", "_runner")
 
-    def __init__(self, portal: BlockingPortal, execution: Execution) -> None:
-        self._portal = portal
+    def __init__(self, runner: Runner, execution: Execution) -> None:
+        self._runner = runner
         self._execution = execution
 
     def __repr__(self) -> str:
@@ -54,12 +54,17 @@ class BlockingExecution:
         return self._execution.id
 
     def wait(self, timeout: float | timedelta | None = None) -> ExecutionResult:
-        """Wait for the end; see `Execution.wait`."""
-        return self._portal.call(self._execution.wait, timeout)
+        """Wait for the end; see `Execution.wait`. What has ended can be read after the runner was left, too."""
+        run = self._execution._run  # noqa: SLF001 - two faces of one thing
+        if run.is_over:
+            return run.result()
+        return self._runner._call(self._execution.wait, timeout)  # noqa: SLF001 - as above
 
     def cancel(self) -> bool:
         """Ask for the execution to be cancelled; see `Execution.cancel`."""
-        return self._portal.call(self._execution.cancel)
+        if self._execution._run.is_over:  # noqa: SLF001 - as above
+            return False
+        return self._runner._call(self._execution.cancel)  # noqa: SLF001 - as above
 
 
 class Runner:
@@ -153,15 +158,14 @@ class Runner:
 
     def submit(self, workflow: Workflow | str, context: Mapping[str, Any] | None = None) -> BlockingExecution:
         """Start an execution; see `AsyncRunner.submit`."""
-        return BlockingExecution(self._open_portal(), self._call(self._runner.submit, workflow, context))
+        return BlockingExecution(self, self._call(self._runner.submit, workflow, context))
 
     def submit_many(
         self, workflow: Workflow | str, contexts: Iterable[Mapping[str, Any] | None]
     ) -> list[BlockingExecution]:
         """Start one execution for each context; see `AsyncRunner.submit_many`."""
-        portal = self._open_portal()
         found = self._call(self._runner.submit_many, workflow, list(contexts))
-        return [BlockingExecution(portal, execution) for execution in found]
+        return [BlockingExecution(self, execution) for execution in found]
 
     def execute(self, workflow: Workflow | str, context: Mapping[str, Any] | None = None) -> ExecutionResult:
         """Submit an execution and wait for its end; see `AsyncRunner.execute`."""

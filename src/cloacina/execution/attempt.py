@@ -42,11 +42,13 @@ class Outcome:
         status: Completed, Failed or Cancelled.
         changes: What a completed one changed in its context; None marks a deletion.
         error: What a failed one raised.
+        is_last: Whether it was decided already that no other attempt follows.
     """
 
     status: TaskStatus
     changes: Mapping[str, str | None] | None = None
     error: BaseException | None = None
+    is_last: bool = False
 
 
 class AttemptOwner(Protocol):
@@ -289,7 +291,7 @@ class Attempt:
         if not self.task.definition.is_async:
             error = self._timeout_error()
             if not self.task.definition.retry.should_retry(error, self.task.attempt):
-                self._give_up(Outcome(TaskStatus.FAILED, error=error))
+                self._give_up(Outcome(TaskStatus.FAILED, error=error, is_last=True))
 
     def _timeout_error(self) -> TaskTimeout:
         limit = self.task.definition.timeout

@@ -118,7 +118,6 @@ class AsyncioLoop(EventLoop):
         self._context = contextvars.copy_context()
         self._task_type = asyncio.Task
         self._tasks: set[asyncio.Task[None]] = set()
-        self._forget = self._tasks.discard
         self.one_shot = loop.create_future  # type: ignore[method-assign]
 
     def post(self, callback: Callable[[], object]) -> bool:
@@ -144,7 +143,12 @@ class AsyncioLoop(EventLoop):
         task = self.start(coroutine, context)
         # The loop keeps only weak references to its tasks.
         self._tasks.add(task)
-        task.add_done_callback(self._forget, context=context)
+        task.add_done_callback(self._task_ended, context=context)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.on_error(error)
 
     def start(
         self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context

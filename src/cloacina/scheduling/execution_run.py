@@ -181,11 +181,13 @@ class ExecutionRun:
             self._complete(position, outcome.changes or {}, now, slot)
             return
         if outcome.error is not None:
+            follows = not outcome.is_last and not self._is_cancelled
+            follows = follows and task.definition.retry.should_retry(outcome.error, task.attempt)
             record = error_record(outcome.error, task.definition.id, task.attempt)
-            if not self._is_cancelled and task.definition.retry.should_retry(outcome.error, task.attempt):
+            if follows:
                 self._retry(position, attempt.base, record, now, slot)
-                return
-            self._fail(position, record, now, slot)
+            else:
+                self._fail(position, record, now, slot)
             return
         self._finish_task(task, TaskStatus.CANCELLED, now, slot)
 

@@ -37,7 +37,7 @@ class Scheduler:
         self._resources = resources
         self._runs: dict[str, ExecutionRun] = {}
         self._mergers: WeakKeyDictionary[Workflow, ContextMerger] = WeakKeyDictionary()
-        self._idle: OneShot[None] | None = None
+        self._idle: list[OneShot[None]] = []
         self._commits: set[OneShot[None]] = set()
         self.failure: BaseException | None = None
         """What broke the runner down."""
@@ -121,8 +121,9 @@ class Scheduler:
     async def wait_for_all(self) -> None:
         """Return when no execution is left, or the runner has broken down."""
         while self._runs and self.failure is None:
-            self._idle = self._resources.loop.one_shot()
-            await self._idle
+            idle: OneShot[None] = self._resources.loop.one_shot()
+            self._idle.append(idle)
+            await idle
 
     async def cancel_all(self) -> None:
         """Cancel every execution, and return when all have ended."""
@@ -143,7 +144,7 @@ class Scheduler:
             run.wake()
         for committed in self._commits:
             self._wake(committed)
-        self._wake(self._idle)
+        self._wake_idle()
 
     def raise_failure(self) -> None:
         """Raise what broke the runner down, if anything has."""
@@ -169,9 +170,14 @@ class Scheduler:
         """Forget a run: its end is committed."""
         self._runs.pop(run.id, None)
         if not self._runs:
-            self._wake(self._idle)
+            self._wake_idle()
+
+    def _wake_idle(self) -> None:
+        for idle in self._idle:
+            self._wake(idle)
+        self._idle.clear()
 
     @staticmethod
-    def _wake(waiter: OneShot[None] | None) -> None:
-        if waiter is not None and not waiter.done():
+    def _wake(waiter: OneShot[None]) -> None:
+        if not waiter.done():
             waiter.set_result(None)

@@ -1,4 +1,4 @@
-"""How messages speak of conditions and of what they raise."""
+"""How messages speak of conditions and of exceptions, which are the user's: showing them may raise, too."""
 
 from __future__ import annotations
 
@@ -12,10 +12,23 @@ if TYPE_CHECKING:
 
 def describe(error: BaseException) -> str:
     """Return an exception as one line."""
-    text = error.message if isinstance(error, CloacinaError) else str(error)
+    text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an exception says."""
+    if isinstance(error, CloacinaError):
+        return error.message
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - it must not hide the exception that is to be told
+        return f"<its text cannot be shown: {type(failure).__name__}>"
 
 
 def name_of(condition: Condition) -> str:
     """Return the name of a condition."""
-    return getattr(condition, "__qualname__", None) or repr(condition)
+    try:
+        return getattr(condition, "__qualname__", None) or repr(condition)
+    except Exception:  # noqa: BLE001 - it must not hide what became of the wait
+        return type(condition).__name__
