@@ -58,6 +58,7 @@ class ConditionThreads:
         self._outstanding = 0
         self._delivered = 0
         self._threads = 0
+        self._idle = 0
         self._counting = threading.Lock()
         self._is_watched = False
         self._watch_context = contextvars.copy_context()
@@ -122,10 +123,13 @@ class ConditionThreads:
         threading.Thread(target=self._serve, name="cloacina-conditions", daemon=True).start()
 
     def _serve(self) -> None:
-        while self._calls_to_work.get():
+        while self._may_idle():
+            is_work = self._calls_to_work.get()
+            with self._counting:
+                self._idle -= 1
+            if not is_work:
+                break
             self._answer_all()
-            if self._is_spare():
-                return
         with self._counting:
             self._threads -= 1
 
@@ -150,12 +154,13 @@ class ConditionThreads:
             self._delivery_is_due = True
             self._loop.post(self._deliver)
 
-    def _is_spare(self) -> bool:
-        # Threads that were started for an overrun end with it: idle ones would only compete for the next question.
+    def _may_idle(self) -> bool:
+        # One idle thread is enough: two would only compete for the next question. While one hangs in a condition, there
+        # is another that idles.
         with self._counting:
-            if self._threads == 1:
+            if self._idle:
                 return False
-            self._threads -= 1
+            self._idle += 1
             return True
 
     def _deliver(self) -> None:

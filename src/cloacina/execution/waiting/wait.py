@@ -272,7 +272,7 @@ class Wait(Timer):
             # Too late: the time was up, or the task was cancelled.
             if inspect.iscoroutine(value):
                 value.close()
-        elif inspect.isawaitable(value):
+        elif value is not None and inspect.isawaitable(value):
             self._call = partial(_same, value)
             self._wake()
         else:
