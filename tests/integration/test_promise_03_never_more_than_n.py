@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cloacina import (
@@ -112,14 +113,14 @@ class _Unruly:
         async def wait(context: Context, handle: TaskHandle) -> None:
             for _ in range(3):
                 with self.bodies.inside():
-                    await anyio.sleep(0)
+                    await anyio.lowlevel.checkpoint()
                 if is_impatient:
                     with anyio.move_on_after(0.003):
                         await handle.defer_until(condition, **options)
                 else:
                     await handle.defer_until(condition, **options)
             with self.bodies.inside():
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
 
         def wait_blocking(context: Context, handle: BlockingTaskHandle) -> None:
             for _ in range(3):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cloacina import (
@@ -41,7 +42,7 @@ class _Countdown:
         return f"call {self.calls}" if self.calls >= 3 else None
 
     async def check_async(self) -> str | None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return self.check()
 
     def plain(self) -> Callable[[], Any]:

@@ -34,9 +34,7 @@ async def runner() -> AsyncIterator[AsyncRunner]:
 
 
 @_BOTH_KINDS
-async def test_a_wait_ends_at_once(
-    kind: str, runner: AsyncRunner, deferring: Deferring, until_wait: UntilWait
-) -> None:
+async def test_a_wait_ends_at_once(kind: str, runner: AsyncRunner, deferring: Deferring, until_wait: UntilWait) -> None:
     workflow = Workflow("waits", tasks=[deferring(kind, "wait", lambda: False, poll_interval_ms=_AN_HOUR)])
     execution = await runner.submit(workflow)
     await until_wait(runner, execution)

@@ -6,6 +6,7 @@ import threading
 from contextvars import ContextVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cloacina import AsyncRunner, BlockingTaskHandle, Context, Runner, TaskHandle, Workflow, task
@@ -95,7 +96,7 @@ async def test_conditions_see_the_variables_of_the_body(kind: str, shape: str) -
         return len(seen) >= 3
 
     async def condition_async() -> bool:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return condition()
 
     def returning() -> object:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from pydantic import BaseModel
 
@@ -289,7 +290,7 @@ async def test_leaving_the_block_waits_for_what_was_submitted() -> None:
     @task
     async def slow(context: Context) -> None:
         for _ in range(10):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         done.append(1)
 
     @task(dependencies=[slow])
@@ -319,15 +320,14 @@ async def test_being_cancelled_while_leaving_the_block_cancels_and_ends_in_order
     tmp_path: Path, until_wait: UntilWait
 ) -> None:
     with anyio.CancelScope() as scope:
-        async with anyio.create_task_group() as group:
-            async with AsyncRunner(tmp_path / "runs.db") as runner:
-                execution = await runner.submit(_never())
-                await until_wait(runner, execution)
+        async with anyio.create_task_group() as group, AsyncRunner(tmp_path / "runs.db") as runner:
+            execution = await runner.submit(_never())
+            await until_wait(runner, execution)
 
-                async def cancel() -> None:
-                    scope.cancel()
+            async def cancel() -> None:
+                scope.cancel()
 
-                group.start_soon(cancel)
+            group.start_soon(cancel)
     assert scope.cancelled_caught
     assert (await execution.wait()).status == "Cancelled"
 
