@@ -76,6 +76,7 @@ class Engine:
         Raises:
             RunnerClosed: It has been opened before.
             StoreError: The database cannot be opened.
+            InvalidOption: The clock serves a runner on another event loop.
         """
         self.refuse_if_used()
         configuration, clock = self._configuration, self._clock
@@ -97,8 +98,12 @@ class Engine:
         )
         self._scheduler = Scheduler(resources)
         loop.on_error = self._scheduler.break_down
-        self._store.start(loop.post, self._scheduler.break_down)
-        self._stop_watching = clock.watch(loop, self._is_idle)
+        try:
+            self._store.start(loop.post, self._scheduler.break_down)
+            self._stop_watching = clock.watch(loop, self._is_idle)
+        except BaseException:
+            await anyio.to_thread.run_sync(self._store.close)
+            raise
         self._timers_ended: OneShot[None] = loop.one_shot()
         loop.spawn(self._run_timers, contextvars.copy_context())
         self._state = _State.OPEN

@@ -21,6 +21,7 @@ from cloacina import (
     Workflow,
     task,
 )
+from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 
 kinds = pytest.mark.parametrize("kind", ["def", "async def"])
 
@@ -344,6 +346,18 @@ async def test_time_goes_on_after_a_query() -> None:
         assert await runner.waits()
         with anyio.fail_after(20):
             await resumed.wait()
+
+
+async def test_time_goes_on_when_answers_are_fetched_from_a_thread_before_it_posts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = VirtualClock()
+    workflow = Workflow("x", tasks=[waiting("async def", lambda: clock.elapsed >= 8 * SECOND, poll_interval_ms=1000)])
+    monkeypatch.setattr(ConditionThreads, "_hand_back", lambda self: None)
+    async with AsyncRunner("sqlite://", clock=clock) as runner:
+        with anyio.fail_after(20):
+            await runner.execute(workflow)
+    assert clock.elapsed == 8 * SECOND
 
 
 async def test_a_looking_test_does_not_hold_time_up() -> None:

@@ -22,6 +22,10 @@ def five_hours(clock: VirtualClock) -> Workflow:
     return Workflow("five_hours", tasks=[wait])
 
 
+def open_stores() -> int:
+    return sum(thread.name == "cloacina-writer" for thread in threading.enumerate())
+
+
 def test_execute_takes_virtual_time() -> None:
     clock = VirtualClock()
     with Runner("sqlite://", clock=clock) as runner:
@@ -88,8 +92,10 @@ def test_a_task_that_waits_for_a_place_to_park_does_not_hold_time_up() -> None:
 def test_a_clock_that_serves_a_loop_in_another_thread_is_refused() -> None:
     clock = VirtualClock()
     with Runner("sqlite://", clock=clock) as runner:
+        assert open_stores() == 1
         with pytest.raises(InvalidOption, match="another thread"), Runner("sqlite://", clock=clock):
             pass
+        assert open_stores() == 1
         with pytest.raises(InvalidOption, match="another thread"):
             anyio.run(clock.sleep, 1)
         runner.execute(five_hours(clock)).raise_for_status()

@@ -240,6 +240,8 @@ class VirtualClock(Clock):
                 await settle(loop)
                 if not self._is_idle():
                     break
+                if any(woken.done() for woken in self._sleepers):
+                    continue  # it has not gone on yet, on a busy loop, and may want to be woken earlier next time
                 if self._settlers:
                     for reached in self._settlers:
                         if not reached.done():

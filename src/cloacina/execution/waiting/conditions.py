@@ -103,6 +103,7 @@ class ConditionThreads:
         while self._outstanding:
             await anyio.sleep(OVERRUN_SECONDS)
             self._deliver()
+            self._loop.after_callback()  # a thread whose answers were fetched here posts no callback for them
             if self._delivered == delivered and self._questions and self._threads < _MAX_THREADS:
                 self._start_thread()
             delivered = self._delivered
