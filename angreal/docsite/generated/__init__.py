@@ -11,25 +11,34 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from docsite.diagrams import DIAGRAMS
 from docsite.generated.commands import command_reference
 from docsite.generated.database import database_reference
 from docsite.generated.errors import error_reference, families, reproducers
 from docsite.generated.events import event_reference
 from docsite.generated.settings import settings_reference
-from docsite.generated.timelines import deferring_timeline, sleeping_timeline
+from docsite.generated.timelines import deferring_seconds, deferring_timeline, sleeping_seconds, sleeping_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+
+def _diagram(draw: Callable[[], str], _docs: Path) -> str:
+    return draw()
+
+
 GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "commands": command_reference,
     "database": database_reference,
+    "deferring-seconds": deferring_seconds,
     "deferring-timeline": deferring_timeline,
     "errors": error_reference,
     "events": event_reference,
     "settings": settings_reference,
+    "sleeping-seconds": sleeping_seconds,
     "sleeping-timeline": sleeping_timeline,
+    **{f"diagram-{name}": partial(_diagram, draw) for name, draw in DIAGRAMS.items()},
     **{f"reproducers-{family}": partial(reproducers, family) for family in families()},
 }
 
