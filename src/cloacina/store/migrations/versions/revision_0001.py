@@ -27,7 +27,6 @@ def upgrade() -> None:
         sa.Column("final_context", sa.Text, comment="the context at the end, JSON"),
         sa.Column("error", sa.Text, comment="an ErrorRecord, JSON"),
         sa.PrimaryKeyConstraint("id", name="pk_workflow_executions"),
-        sqlite_with_rowid=False,
     )
     op.create_index("ix_workflow_executions_workflow", "workflow_executions", ["workflow", "id"])
     op.create_index(
@@ -52,7 +51,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_task_executions"),
         sa.UniqueConstraint("execution_id", "task_id", name="uq_task_executions_execution_id_task_id"),
         sa.ForeignKeyConstraint(["execution_id"], ["workflow_executions.id"], name="fk_task_executions_execution_id"),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "waits",
