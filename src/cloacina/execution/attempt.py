@@ -214,7 +214,11 @@ class Attempt:
             raise
         except BaseException as raised:  # noqa: BLE001 - SystemExit and the like fail the task, not the runner
             error = raised
-        self._body_ended(error)
+        try:
+            self._body_ended(error)
+        finally:
+            # This frame and the exception refer to each other, and what the body's frames hold is to be freed with it.
+            del error
 
     async def shield(self, granted: Awaitable[None]) -> None:
         """Wait for a slot; a cancel scope of the body's own does not end that, the end of the attempt does."""

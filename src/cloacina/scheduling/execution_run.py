@@ -343,12 +343,13 @@ class ExecutionRun:
         ]
         if not states:
             return self._context, {}
+        state = self._merger.join(states)
         try:
-            return self._merger.resolve(self._context, self._merger.join(states))
+            return self._merger.resolve(self._context, state)
         except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
             if self.error is None:
                 self.error = error_record(error, None, None)
-            return {}, {}
+            return self._merger.undisputed(self._context, state), {}
 
     def _end_is_committed(self) -> None:
         self.is_over = True

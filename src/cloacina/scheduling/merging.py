@@ -90,7 +90,7 @@ class ContextMerger:
         conflicts: dict[str, Writers] = {}
         for key, writers in state.items():
             text = writers[0][1]
-            if len(writers) > 1 and any(other != text for _, other in writers):
+            if _differ(writers):
                 if self._merge == "last":
                     text = writers[-1][1]
                 elif not isinstance(self._merge, str) and (function := self._merge.get(key)) is not None:
@@ -104,6 +104,13 @@ class ContextMerger:
             else:
                 values[key] = text
         return values, conflicts
+
+    def undisputed(self, initial: Mapping[str, str], state: State) -> Mapping[str, str]:
+        """Return the values of the keys on whose value all writers agree, as JSON text by key."""
+        disputed = {key for key, writers in state.items() if _differ(writers)}
+        agreed = {key: writers for key, writers in state.items() if key not in disputed}
+        values, _ = self.resolve({key: text for key, text in initial.items() if key not in disputed}, agreed)
+        return values
 
     def conflict(self, conflicts: Mapping[str, Writers], where: str) -> ContextConflict:
         """Return the error for keys in conflict.
@@ -140,6 +147,11 @@ def encode_changes(changed: Mapping[str, str | None]) -> str:
     if deleted:
         parts.append(f'"delete":{json.dumps(deleted)}')
     return f"{{{','.join(parts)}}}"
+
+
+def _differ(writers: Writers) -> bool:
+    text = writers[0][1]
+    return len(writers) > 1 and any(other != text for _, other in writers)
 
 
 def _position(writer: tuple[int, str | None]) -> int:
