@@ -248,7 +248,7 @@ class WaitRecord:
     next_poll_at: datetime | None
     """When the condition is called next. Stored every few seconds."""
     errors: int
-    """How often the condition has raised in a row."""
+    """How often the condition has raised."""
     last_error: str | None
     """The text of the exception that the condition raised last."""
     outcome: str | None
