@@ -32,9 +32,10 @@ def build(external: bool = False) -> None:
     name="execute", long="execute", is_flag=True, takes_value=False, help="Execute the tutorials in each build"
 )
 @angreal.argument(name="address", long="address", help="Where to listen; default: 127.0.0.1:8000")
-def serve(execute: bool = False, address: str = "127.0.0.1:8000") -> None:
+def serve(execute: bool = False, address: str | None = None) -> None:
     """Serve the site until it is interrupted."""
-    sys.exit(_docsite("serve", "--address", address, *(["--execute"] if execute else [])))
+    where = ["--address", address] if address else []
+    sys.exit(_docsite("serve", *where, *(["--execute"] if execute else [])))
 
 
 @docs()

@@ -60,7 +60,8 @@ def serve(project: Path, *, execute: bool, address: str) -> int:
     Returns:
         The exit code of mkdocs.
     """
-    command = [sys.executable, "-m", "mkdocs", "serve", "--livereload", "--dev-addr", address]
+    # A page that is being written has links to pages that are not there yet; they are warnings here.
+    command = [sys.executable, "-m", "mkdocs", "serve", "--no-strict", "--livereload", "--dev-addr", address]
     command += ["--config-file", str(project / "mkdocs.yml")]
     with tempfile.TemporaryDirectory() as empty:
         return subprocess.run(command, cwd=empty, env=_environment(execute=execute), check=False).returncode
