@@ -4,7 +4,7 @@
 # A report needs an average and the extremes. Both need the measured values, but they don't need each other. You say who
 # needs what. The runner finds the order, and runs side by side what can run side by side.
 #
-# Begin `weather.py` anew with this block. Half a second of sleep stands for a computation that takes its time.
+# Begin `weather.py` anew with this block. The sleeps stand for work that takes its time.
 
 # %%
 import time
@@ -17,20 +17,22 @@ with Workflow("weather") as weather:
 
     @task
     def measure(context: Context) -> None:
+        time.sleep(0.15)
         context["degrees"] = [11.5, 12.0, 14.5, 16.0, 13.0]
 
     @task(dependencies=[measure])
     def average(context: Context) -> None:
-        time.sleep(0.5)
+        time.sleep(0.4)
         context["average"] = sum(context["degrees"]) / len(context["degrees"])
 
     @task(dependencies=[measure])
     def extremes(context: Context) -> None:
-        time.sleep(0.5)
+        time.sleep(0.4)
         context["extremes"] = [min(context["degrees"]), max(context["degrees"])]
 
     @task(dependencies=[average, extremes])
     def report(context: Context) -> None:
+        time.sleep(0.15)
         low, high = context["extremes"]
         context["report"] = f"{context['average']:.1f} °C on average, from {low} to {high} °C"
 
@@ -57,10 +59,10 @@ Path("weather.svg").write_text(drawing)
 drawing
 
 # %% [markdown]
-# Each bar is a task in a slot. `average` and `extremes` have run at the same time, in two of the four slots. `measure`
-# and `report` are quick: they are the thin lines at both ends. Rest the pointer on one to read its name.
+# Each bar is a task in a slot. `average` and `extremes` have run at the same time. There are four slots, and two were
+# enough. In a browser, rest the pointer on a bar to read from when to when it lasted.
 #
-# With one slot they take turns, and the whole takes twice as long:
+# With one slot the two take turns, and the whole takes longer:
 
 # %%
 with Runner("sqlite:///weather.db", max_concurrent_tasks=1) as runner:

@@ -104,12 +104,14 @@ with Workflow("busy") as busy:
 deliver_later(0.5)
 with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
     result = runner.execute(busy).raise_for_status()
-    drawing = render_svg(runner.events(result.id), seconds=1)
+    drawing = render_svg(runner.events(result.id), seconds=1.2)
 
 Path("deferred.svg").write_text(drawing)
 drawing
 
 # %% [markdown]
+# (The last line shows the drawing here. In your own file it does nothing: open `deferred.svg` in your browser.)
+#
 # The upper row is the slot, and the dashed bar is the wait. `wait_first` was given the slot first, and gave it back at
 # once. The three others used it, one after the other. After half a second the file was there, and `wait_first` took the
 # slot again for the moment that it needed. `consume` followed. When the waiting was over, nothing else was left to do.
@@ -142,7 +144,7 @@ with Workflow("starving") as starving:
 deliver_later(0.5)
 with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
     result = runner.execute(starving).raise_for_status()
-    drawing = render_svg(runner.events(result.id), seconds=1)
+    drawing = render_svg(runner.events(result.id), seconds=1.2)
 
 Path("asleep.svg").write_text(drawing)
 drawing
