@@ -211,7 +211,8 @@ class Attempt:
                     await body
         except KeyboardInterrupt as interrupt:
             self._body_ended(interrupt)
-            raise
+            if self.resources.loop.receives_interrupts:
+                raise
         except BaseException as raised:  # noqa: BLE001 - SystemExit and the like fail the task, not the runner
             error = raised
         try:

@@ -47,7 +47,11 @@ class EventLoop(ABC):
     Attributes:
         on_error: Called on the loop's thread with an exception that a posted callback raised.
         after_callback: Called on the loop's thread after each callback.
+        receives_interrupts: Whether a Ctrl+C may be raised in a task that was spawned. Trio raises it in the main task
+            only, and Python in the main thread only.
     """
+
+    receives_interrupts = False
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -118,6 +122,7 @@ class AsyncioLoop(EventLoop):
         self._context = contextvars.copy_context()
         self._task_type = asyncio.Task
         self._tasks: set[asyncio.Task[None]] = set()
+        self.receives_interrupts = threading.current_thread() is threading.main_thread()
         self.one_shot = loop.create_future  # type: ignore[method-assign]
 
     def post(self, callback: Callable[[], object]) -> bool:
