@@ -25,7 +25,9 @@ BEGIN = "cloacina_begin"
 
 # How long SQLite itself waits for a lock, in seconds. Short: what may take longer is tried again by the caller.
 _BUSY_TIMEOUT = 1.0
-_CACHE_KIB = 65_536
+# Eight times SQLite's own. With ids that sort by time more gains nothing (measured to 100 000 executions), and every
+# connection for reading has a cache too.
+_CACHE_KIB = 16_384
 # What the write-ahead log is cut back to after a burst.
 _JOURNAL_BYTES = 67_108_864
 

@@ -22,8 +22,8 @@ _KINDS = EVENT + 1
 # At most 8 parameters a row: below the 999 that older builds of SQLite take.
 _ROWS_PER_STATEMENT = 64
 
-
 Write: TypeAlias = "Callable[[Sequence[Sequence[Change]]], Mapping[int, Exception]]"
+"""Writes units inside of a transaction, and returns the errors of those that were refused."""
 
 
 class RowMissing(Exception):
