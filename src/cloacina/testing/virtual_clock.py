@@ -43,9 +43,11 @@ class VirtualClock(Clock):
     request, takes the real time that it takes, and virtual time stands still meanwhile. A task's own `timeout` counts
     the time in which it holds a slot: that passes by `advance` only.
 
-    What the test awaits by itself is not seen: time goes on under a test that awaits `anyio.sleep(1)` or a thread. With
-    `Runner`, whose callers are in other threads, time passes only while one of them waits for an execution, or for the
-    end of the `with` block.
+    What the test awaits by itself is not seen, nor what another process does: time goes on under a test that awaits
+    `anyio.sleep(1)`, a thread or a subprocess. `auto=False` is for such a test.
+
+    With `Runner`, whose callers are in other threads, time passes only while one of them waits for an execution, or for
+    the end of the `with` block. To let an hour pass there, wait with `execution.wait(timeout=3600)`.
 
     A clock goes on where it was when it is passed to another runner. Several runners at once have to be on one event
     loop.
