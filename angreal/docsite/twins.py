@@ -69,8 +69,9 @@ def to_markdown(element: Tag) -> str:
     for decoration in element.select(_NOT_FOR_READING):
         decoration.decompose()
     for drawing in element.select("svg"):
-        title = drawing.find(["title", "desc"])
-        drawing.replace_with(f"[Drawing: {title.get_text(' ', strip=True)}]" if isinstance(title, Tag) else "")
+        # Its own title and description; those of its parts are for a pointer that rests on them.
+        told = [text.get_text(" ", strip=True) for text in drawing.find_all(["title", "desc"], recursive=False)]
+        drawing.replace_with(f"[Drawing: {' — '.join(told)}]" if told else "")
     for link in element.select('a[href^="#"]'):
         # The twin has no anchors; the page has.
         link["href"] = f"./{link['href']}"

@@ -4,11 +4,11 @@
 # You write a workflow of one task, run it, and see what the runner remembers of it. It takes ten minutes. The lessons
 # after this one make it grow into a small weather report.
 #
-# You need Python 3.11 or newer, and Cloacina in an environment of your own: in a clone of the repository,
-# `python3 -m venv .venv`, then `.venv/bin/pip install .`
+# You need Python 3.11 or newer. Install Cloacina into an environment of its own: in a clone of the repository, type
+# `python3 -m venv .venv`, then `. .venv/bin/activate`, then `pip install .`
 #
-# Make an empty folder for these lessons. Put the blocks of this page into a file `weather.py` there, one below the
-# other, and run it with that environment's `python weather.py` whenever a block prints something.
+# Make an empty folder for these lessons, and go there in the same terminal. Put the blocks of this page into a file
+# `weather.py`, one below the other, and run `python weather.py` whenever a block prints something.
 #
 # ## A task is a function
 #
@@ -55,8 +55,8 @@ with Runner("sqlite:///weather.db") as runner:
         print(record.task_id, record.status, "in attempt", record.attempt)
 
 # %% [markdown]
-# Behind the statuses are *events*: each thing that happened, in order, with its time. Nothing is ever removed from
-# them.
+# Behind the statuses are *events*: each thing that happened, in order, with its time in UTC. Nothing is ever removed
+# from them.
 
 # %%
 with Runner("sqlite:///weather.db") as runner:

@@ -94,7 +94,7 @@ with Workflow("busy") as busy:
     def consume(context: Context) -> None:
         context["total"] = sum(map(int, DATA.read_text().split()))
 
-    for name in ("resize", "index", "backup"):
+    for name in ("index", "scan", "tidy"):
 
         @task(id=name)
         def work(context: Context) -> None:
@@ -134,7 +134,7 @@ with Workflow("starving") as starving:
     def consume_late(context: Context) -> None:
         context["total"] = sum(map(int, DATA.read_text().split()))
 
-    for name in ("resize", "index", "backup"):
+    for name in ("index", "scan", "tidy"):
 
         @task(id=name)
         def work_late(context: Context) -> None:

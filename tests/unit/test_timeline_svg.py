@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -147,6 +148,16 @@ def test_name_stands_in_its_bar_only_where_it_fits() -> None:
 def test_axes_of_two_drawings_can_be_made_the_same() -> None:
     shorter = render_svg(WAITER_AND_WORKER[:4], seconds=10)
     assert bars(shorter, "waited")[0][1:] == bars(render_svg(WAITER_AND_WORKER), "waited")[0][1:]
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1, 1.05, 3.3, 12, 100, 86_400])
+def test_times_on_the_axis_stand_apart_and_inside(seconds: float) -> None:
+    root = ET.fromstring(render_svg(WAITER_AND_WORKER[:1], seconds=seconds))
+    times = [element for element in root.iter(f"{SVG}text") if (element.text or "").endswith(" s")]
+    places = [(float(element.get("x", "")), 7.0 * len(element.text or "")) for element in times]
+    assert len(places) >= 2
+    assert all(left + width <= right for (left, width), (right, _) in pairwise(places))
+    assert sum(places[-1]) <= float(root.get("viewBox", "").split()[2])
 
 
 def test_names_are_escaped() -> None:

@@ -45,7 +45,7 @@ class SvgDrawing(str):
 
 
 def render_svg(
-    events: Iterable[EventRecord], *, title: str | None = None, width: int = 640, seconds: float | None = None
+    events: Iterable[EventRecord], *, title: str | None = None, width: int = 540, seconds: float | None = None
 ) -> SvgDrawing:
     """Draw an execution as SVG: a row for each slot, a row for each task that waited, and a legend.
 
@@ -153,8 +153,8 @@ class _Drawing:
         y = number(self._axis_top + 16)
         for tick in ticks:
             text = label(f"{tick:.6g} s")
-            x = min(self._x(tick), self._width - text.width)
-            yield f'<text class="small" x="{number(x)}" y="{y}">{text.text}</text>'
+            if self._x(tick) + text.width <= self._width:
+                yield f'<text class="small" x="{number(self._x(tick))}" y="{y}">{text.text}</text>'
 
     def _slot_row(self, slot: int, top: float) -> Iterator[str]:
         middle = top + _SLOT_ROW / 2
