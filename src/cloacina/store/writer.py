@@ -148,6 +148,8 @@ class Writer:
             if isinstance(then, _Job):
                 then.run(self._connection, None if self._cause is None else self._gone())
             is_serving = then is not None
+            # Dropped before the thread waits: what the units belong to may be over.
+            del units, then
         try:
             self._database.checkpoint(self._connection)
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log is read when the file is opened next
