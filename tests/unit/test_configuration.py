@@ -1,0 +1,75 @@
+"""How a runner is set up: arguments, then variables, then defaults; what is out of range names its origin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloacina import AsyncRunner, InvalidOption, Runner
+from cloacina.configuration import Configuration
+
+_VARIABLES = {
+    "CLOACINA_DATABASE": "sqlite:///of_the_variable.db",
+    "CLOACINA_MAX_CONCURRENT_TASKS": "7",
+    "CLOACINA_MAX_BLOCKING_WAITS": " 70 ",
+    "CLOACINA_DURABILITY": "full",
+}
+
+
+def test_the_defaults() -> None:
+    assert Configuration.read(environment={}) == Configuration("sqlite:///cloacina.db", 4, 1_000, "normal")
+
+
+def test_variables_come_before_defaults() -> None:
+    assert Configuration.read(environment=_VARIABLES) == Configuration("sqlite:///of_the_variable.db", 7, 70, "full")
+
+
+def test_arguments_come_before_variables() -> None:
+    path = Path("runs.db")
+    assert Configuration.read(path, 1, 2, "normal", _VARIABLES) == Configuration(path, 1, 2, "normal")
+
+
+def test_empty_variables_are_none() -> None:
+    assert Configuration.read(environment=dict.fromkeys(_VARIABLES, "")) == Configuration.read(environment={})
+
+
+def test_the_environment_is_that_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOACINA_MAX_CONCURRENT_TASKS", "9")
+    assert Configuration.read().max_concurrent_tasks == 9
+
+
+@pytest.mark.parametrize("name", ["max_concurrent_tasks", "max_blocking_waits"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "4", True])
+def test_a_count_that_is_no_whole_number_of_at_least_1_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=name):
+        Configuration.read(**{name: value}, environment={})
+
+
+@pytest.mark.parametrize("name", ["CLOACINA_MAX_CONCURRENT_TASKS", "CLOACINA_MAX_BLOCKING_WAITS"])
+@pytest.mark.parametrize("text", ["0", "-1", "four", "1.5", "1e3", "²"])
+def test_a_variable_that_is_no_whole_number_of_at_least_1_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidOption, match=name):
+        Configuration.read(environment={name: text})
+
+
+@pytest.mark.parametrize("value", ["fast", "", "FULL", 1])
+def test_an_unknown_durability_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidOption, match="durability"):
+        Configuration.read(durability=value, environment={})
+    if value and isinstance(value, str):
+        with pytest.raises(InvalidOption, match="CLOACINA_DURABILITY"):
+            Configuration.read(environment={"CLOACINA_DURABILITY": value})
+
+
+@pytest.mark.parametrize("value", [1, b"runs.db", ["runs.db"]])
+def test_a_database_that_is_neither_address_nor_path_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidOption, match="database"):
+        Configuration.read(value, environment={})
+
+
+@pytest.mark.parametrize("face", [Runner, AsyncRunner])
+def test_a_runner_refuses_what_is_out_of_range_when_it_is_made(face: Any) -> None:
+    with pytest.raises(InvalidOption):
+        face("sqlite://", max_concurrent_tasks=0)
