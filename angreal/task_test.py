@@ -41,11 +41,19 @@ SUITES_FOR_EACH_PYTHON: list[str] = [suite for suite in ("unit", "integration") 
     takes_value=False,
     help="As --all-pythons, but without this one",
 )
+@angreal.argument(
+    name="update",
+    long="update",
+    is_flag=True,
+    takes_value=False,
+    help="Write what the samples of the documentation really print into their pages",
+)
 def test(
     suites: str | None = None,
     python: str | None = None,
     all_pythons: bool = False,
     other_pythons: bool = False,
+    update: bool = False,
 ) -> None:
     """Run the tests, and leave with a failing exit code if any of the runs failed."""
     chosen = _chosen_suites(python) if suites else []
@@ -57,12 +65,13 @@ def test(
     else:
         versions = [this_python()]
 
+    passed_on = [*arguments_after_dashes(), *(["--update-examples"] if update else [])]
     outcomes: dict[str, int | None] = {}
     for version in versions:
         if version == this_python():
-            outcomes[version] = run_module("pytest", *_paths(chosen or SUITES), *arguments_after_dashes())
+            outcomes[version] = run_module("pytest", *_paths(chosen or SUITES), *passed_on)
         else:
-            outcomes[version] = _run_elsewhere(version, chosen or SUITES_FOR_EACH_PYTHON)
+            outcomes[version] = _run_elsewhere(version, chosen or SUITES_FOR_EACH_PYTHON, passed_on)
 
     if len(versions) != 1 or None in outcomes.values():
         print()
@@ -86,7 +95,7 @@ def _paths(suites: list[str]) -> list[str]:
     return [f"tests/{suite}" for suite in suites]
 
 
-def _run_elsewhere(version: str, suites: list[str]) -> int | None:
+def _run_elsewhere(version: str, suites: list[str], passed_on: list[str]) -> int | None:
     interpreter = find_python(version)
     if interpreter is None:
         return None
@@ -95,7 +104,7 @@ def _run_elsewhere(version: str, suites: list[str]) -> int | None:
             uv(),
             "run",
             *("--quiet", "--python", str(interpreter), "--no-default-groups", "--group", "test"),
-            *("python", "-m", "pytest", *_paths(suites), *arguments_after_dashes()),
+            *("python", "-m", "pytest", *_paths(suites), *passed_on),
         ],
         UV_PROJECT_ENVIRONMENT=str(ROOT / ".venvs" / version),
     )

@@ -25,6 +25,10 @@ PYTHON = """\
 #!/bin/sh
 mkdir -p .uv/bin && cp ../uv .uv/bin/uv && echo '#!/bin/sh' >.uv/bin/pip && chmod +x .uv/bin/pip
 """
+# On a machine without a browser the script installs one; not from within a test.
+APT_GET = """\
+#!/bin/sh
+"""
 
 
 @pytest.fixture
@@ -33,7 +37,8 @@ def clone(tmp_path: Path) -> Path:
     (clone / ".ci").mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "run", clone / ".ci" / "run")
     (tmp_path / "bin").mkdir()
-    for path, program in {tmp_path / "uv": UV, tmp_path / "bin" / "python3": PYTHON}.items():
+    folder = tmp_path / "bin"
+    for path, program in {tmp_path / "uv": UV, folder / "python3": PYTHON, folder / "apt-get": APT_GET}.items():
         path.write_text(program)
         path.chmod(0o755)
     return clone
@@ -56,6 +61,7 @@ def test_a_good_run_goes_through_every_step_and_ends_with_the_sum(clone: Path) -
         "uv run angreal test",
         "uv run angreal test --other-pythons",
         "uv run angreal check",
+        "uv run angreal docs build",
         "uv run --no-default-groups examples/inbox.py",
     ]
 
@@ -69,7 +75,7 @@ def test_failed_and_broken_tests_are_added_up(clone: Path) -> None:
 
 @pytest.mark.parametrize(
     ("failing_step", "passed"),
-    [("angreal test", 100), ("--other-pythons", 141), ("angreal check", 141), ("inbox.py", 141)],
+    [("angreal test", 100), ("--other-pythons", 141), ("angreal check", 141), ("docs build", 141), ("inbox.py", 141)],
 )
 def test_a_step_that_fails_without_a_failing_test_counts_as_a_failure(
     clone: Path, failing_step: str, passed: int
