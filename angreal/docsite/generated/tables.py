@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,5 +16,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """Return text as it has to be written in a cell: on one line, and without a bar that ends the cell."""
-    return " ".join(text.split()).replace("\\|", "|").replace("|", "\\|")
+    """Return text as it has to be written in a cell: on one line, and without a bar that ends the cell.
+
+    A bar in code ends no cell, and a backslash before it would be shown.
+    """
+    parts = re.split(r"(`[^`]*`)", " ".join(text.split()).replace("\\|", "|"))
+    return "".join(part if part.startswith("`") else part.replace("|", "\\|") for part in parts)

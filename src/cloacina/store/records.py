@@ -80,7 +80,7 @@ class WaitPhase(StrEnum):
     WAITING = "waiting"
     """Its condition is not met; the task holds no slot."""
     RESUMING = "resuming"
-    """Its condition is met; the task queues for a slot."""
+    """Its condition is met, its time is up, or it failed; the task queues for a slot to go on."""
     ENDED = "ended"
     """The task went on, or was cancelled."""
 
@@ -99,13 +99,16 @@ class EventType(StrEnum):
     EXECUTION_CANCELLED = "execution_cancelled"
     """The execution was cancelled."""
     TASK_READY = "task_ready"
-    """Everything that the task depends on has completed; it queues for a slot."""
+    """Everything that the task depends on has completed, or its next attempt is due; it queues for a slot.
+
+    A task that depends on nothing is ready when the execution is created, and has none for its first attempt.
+    """
     TASK_STARTED = "task_started"
     """An attempt took a slot and began."""
     TASK_DEFERRED = "task_deferred"
     """The task gave its slot back and waits for a condition."""
     TASK_RESUMING = "task_resuming"
-    """The wait's condition was met; the task queues for a slot."""
+    """The wait is over: its condition was met, its time is up, or it failed. The task queues for a slot."""
     TASK_RESUMED = "task_resumed"
     """The task took a slot again and goes on."""
     TASK_RETRYING = "task_retrying"
