@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
 
-def _observing(kind: str, answers: list[object], held: list[bool], **options: object) -> Callable[..., None]:
+def _observing(kind: str, answers: list[object], held: list[bool], **options: object) -> Callable[..., object]:
     """Return a task whose condition gives the answers in turn, and notes whether the slot is held meanwhile."""
 
     async def wait(context: Context, handle: TaskHandle) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cloacina import AsyncRunner, BlockingTaskHandle, Context, TaskHandle, Workflow, task
 
 if TYPE_CHECKING:
-    from conftest import Deferring, Until, UntilWait
+    from tests.integration.conftest import Deferring, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 

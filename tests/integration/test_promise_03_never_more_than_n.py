@@ -24,7 +24,7 @@ from cloacina import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Bodies, Deferring, Until, UntilWait
+    from tests.integration.conftest import Bodies, Deferring, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
@@ -100,7 +100,7 @@ class _Unruly:
 
         return roll
 
-    def task(self, number: int) -> Callable[..., None]:
+    def task(self, number: int) -> Callable[..., object]:
         retry = RetryPolicy(attempts=2, delay=0)
         condition = self.condition(0.2)
         is_impatient = self.random.random() < 0.3

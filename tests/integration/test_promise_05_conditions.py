@@ -26,7 +26,7 @@ from cloacina import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Deferring, Until
+    from tests.integration.conftest import Deferring, Until
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 

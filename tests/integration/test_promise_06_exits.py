@@ -24,7 +24,7 @@ from cloacina import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Until, UntilWait
+    from tests.integration.conftest import Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
@@ -33,7 +33,7 @@ def _fail() -> bool:
     raise OSError("not reachable")
 
 
-_EXITS = {
+_EXITS: dict[str, tuple[Callable[[], bool], type[Exception] | None]] = {
     "return": (lambda: True, None),
     "timeout": (lambda: False, WaitTimeout),
     "error": (_fail, ConditionError),

@@ -24,7 +24,7 @@ from cloacina import (
 from cloacina.execution.waiting import wait as wait_module
 
 if TYPE_CHECKING:
-    from conftest import Deferring, Until, UntilWait
+    from tests.integration.conftest import Deferring, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
@@ -34,12 +34,12 @@ _SHORT = 0.01
 @_BOTH_KINDS
 @pytest.mark.parametrize("limit", ["seconds", "timedelta", "deadline"])
 async def test_a_wait_that_takes_too_long_raises(kind: str, limit: str, deferring: Deferring) -> None:
-    options: dict[str, Any] = {
+    limits: dict[str, dict[str, Any]] = {
         "seconds": {"timeout": _SHORT},
         "timedelta": {"timeout": timedelta(seconds=_SHORT)},
         "deadline": {"deadline": datetime.now(UTC) + timedelta(seconds=_SHORT)},
-    }[limit]
-    workflow = Workflow("waits", tasks=[deferring(kind, "wait", lambda: False, **options)])
+    }
+    workflow = Workflow("waits", tasks=[deferring(kind, "wait", lambda: False, **limits[limit])])
     async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
         result = await runner.execute(workflow)
         waits = await runner.waits(result.id)

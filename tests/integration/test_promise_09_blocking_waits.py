@@ -14,7 +14,7 @@ from cloacina import AsyncRunner, BlockingTaskHandle, Context, Workflow, task
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Deferring, Until, UntilWait
+    from tests.integration.conftest import Deferring, Until, UntilWait
 
 
 async def test_a_blocking_wait_keeps_its_thread(deferring: Deferring, until_wait: UntilWait) -> None:

@@ -13,7 +13,7 @@ from cloacina import AsyncRunner, BlockingTaskHandle, Context, TaskCancelled, Ta
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from conftest import Deferring, Until, UntilWait
+    from tests.integration.conftest import Deferring, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 _AN_HOUR = 3_600_000

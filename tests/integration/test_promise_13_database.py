@@ -25,7 +25,7 @@ from cloacina.execution.waiting import flush
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Deferring, Until
+    from tests.integration.conftest import Deferring, Until
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 

@@ -14,6 +14,7 @@ from cloacina import (
     AsyncRunner,
     Context,
     DefinitionError,
+    Execution,
     ExecutionCancelled,
     ExecutionFailed,
     InvalidInput,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import UntilWait
+    from tests.integration.conftest import UntilWait
 
 
 def _double() -> Workflow:
@@ -198,7 +199,7 @@ async def test_a_workflow_is_run_by_its_name() -> None:
             await runner.submit("double", {"number": 1})
         runner.register(_double(), _never())
         assert (await runner.execute("double", {"number": 1})).context["doubled"] == 2
-        with pytest.raises(UnknownWorkflow, match="double.*never"):
+        with pytest.raises(UnknownWorkflow, match=r"double.*never"):
             await runner.submit("duble")
 
 
@@ -253,9 +254,10 @@ async def test_executions_are_listed_newest_first_by_page(until_wait: UntilWait)
         assert [record.id for record in await runner.executions(before=newest_first[1])] == newest_first[2:]
         assert [record.id for record in await runner.executions(workflow="never")] == [stuck.id]
         assert [record.id for record in await runner.executions(status="Completed")] == newest_first[1:]
-        for arguments in ({"status": "Gone"}, {"limit": 0}):
-            with pytest.raises(InvalidOption):
-                await runner.executions(**arguments)  # type: ignore[arg-type]
+        with pytest.raises(InvalidOption):
+            await runner.executions(status="Gone")
+        with pytest.raises(InvalidOption):
+            await runner.executions(limit=0)
         await stuck.cancel()
 
 
@@ -306,11 +308,13 @@ async def test_leaving_the_block_waits_for_what_was_submitted() -> None:
 
 
 async def test_leaving_the_block_by_an_exception_cancels(tmp_path: Path, until_wait: UntilWait) -> None:
+    submitted: list[Execution] = []
     with pytest.raises(ZeroDivisionError):
         async with AsyncRunner(tmp_path / "runs.db") as runner:
-            execution = await runner.submit(_never())
-            await until_wait(runner, execution)
+            submitted.append(await runner.submit(_never()))
+            await until_wait(runner, submitted[0])
             raise ZeroDivisionError
+    (execution,) = submitted
     assert (await execution.wait()).status == "Cancelled"
     async with AsyncRunner(tmp_path / "runs.db") as another:
         assert (await another.wait(execution.id)).status == "Cancelled"
@@ -319,17 +323,18 @@ async def test_leaving_the_block_by_an_exception_cancels(tmp_path: Path, until_w
 async def test_being_cancelled_while_leaving_the_block_cancels_and_ends_in_order(
     tmp_path: Path, until_wait: UntilWait
 ) -> None:
+    submitted: list[Execution] = []
     with anyio.CancelScope() as scope:
         async with anyio.create_task_group() as group, AsyncRunner(tmp_path / "runs.db") as runner:
-            execution = await runner.submit(_never())
-            await until_wait(runner, execution)
+            submitted.append(await runner.submit(_never()))
+            await until_wait(runner, submitted[0])
 
             async def cancel() -> None:
                 scope.cancel()
 
             group.start_soon(cancel)
     assert scope.cancelled_caught
-    assert (await execution.wait()).status == "Cancelled"
+    assert (await submitted[0].wait()).status == "Cancelled"
 
 
 async def test_a_task_may_submit_more_while_the_block_is_being_left() -> None:

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from cloacina import (
+    BlockingExecution,
     BlockingTaskHandle,
     Context,
     Runner,
@@ -88,10 +89,12 @@ def test_leaving_the_block_waits_and_results_are_read_after_it() -> None:
 
 def test_leaving_the_block_by_an_exception_cancels(tmp_path: Path) -> None:
     gate, is_waiting = threading.Event(), threading.Event()
+    submitted: list[BlockingExecution] = []
     with pytest.raises(ZeroDivisionError), Runner(tmp_path / "runs.db") as runner:
-        execution = runner.submit(_gated(gate, is_waiting))
+        submitted.append(runner.submit(_gated(gate, is_waiting)))
         assert is_waiting.wait(20)
         raise ZeroDivisionError
+    (execution,) = submitted
     assert execution.wait().status == "Cancelled"
     with Runner(tmp_path / "runs.db") as another:
         assert another.wait(execution.id).status == "Cancelled"
@@ -162,18 +165,22 @@ def test_it_is_used_inside_of_its_block() -> None:
 
 
 def test_a_database_that_cannot_be_opened_is_told_on_entering(tmp_path: Path) -> None:
-    threads = threading.active_count()
+    before = set(threading.enumerate())
     runner = Runner(tmp_path / "missing" / "runs.db")
     with pytest.raises(StoreUnavailable):
         runner.__enter__()
-    assert threading.active_count() == threads
+    _assert_ended(set(threading.enumerate()) - before)
 
 
 def test_it_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
     with Runner("sqlite://") as runner:
         runner.execute(_double(), {"number": 1})
-    for thread in set(threading.enumerate()) - before:
+    _assert_ended(set(threading.enumerate()) - before)
+
+
+def _assert_ended(threads: set[threading.Thread]) -> None:
+    for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
 
@@ -189,11 +196,12 @@ def test_a_thread_that_outlives_its_task_and_the_runner_ends_in_peace(caplog: py
         finally:
             has_ended.set()
 
+    submitted: list[BlockingExecution] = []
     with pytest.raises(ZeroDivisionError), Runner("sqlite://") as runner:
-        execution = runner.submit(Workflow("stubborn", tasks=[stubborn]))
+        submitted.append(runner.submit(Workflow("stubborn", tasks=[stubborn])))
         assert is_running.wait(20)
         raise ZeroDivisionError
-    assert execution.wait().status == "Cancelled"
+    assert submitted[0].wait().status == "Cancelled"
     may_end.set()
     assert has_ended.wait(20)
     assert [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []

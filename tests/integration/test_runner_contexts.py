@@ -44,7 +44,9 @@ class _Seen(dict[str, dict[str, Any]]):
         return _step(name, lambda context: self.__setitem__(name, context.to_dict()), after)
 
 
-async def _run(tasks: Sequence[Callable[..., Any]], initial: dict[str, Any] | None = None, **options: Any) -> ExecutionResult:
+async def _run(
+    tasks: Sequence[Callable[..., Any]], initial: dict[str, Any] | None = None, **options: Any
+) -> ExecutionResult:
     async with AsyncRunner("sqlite://", max_concurrent_tasks=2) as runner:
         return await runner.execute(Workflow("merges", tasks=tasks, **options), initial)
 
@@ -255,7 +257,8 @@ async def test_failed_and_skipped_tasks_contribute_nothing() -> None:
     assert (await _run(tasks)).context == {"works": True}
 
 
-async def test_a_join_of_many(many: int = 200) -> None:
+async def test_a_join_of_many() -> None:
+    many = 200
     tasks = [_step("root", _sets(root=1))]
     names = [f"branch_{number}" for number in range(many)]
     tasks += [_step(name, _sets(**{name: True}), ["root"]) for name in names]

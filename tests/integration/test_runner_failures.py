@@ -38,7 +38,8 @@ def _task(kind: str, body: Callable[[Context], Any], **options: Any) -> Callable
     def run_blocking(context: Context) -> Any:
         return body(context)
 
-    return task(**{"id": "work", **options})(run if kind == "async def" else run_blocking)
+    settings: dict[str, Any] = {"id": "work", **options}
+    return task(**settings)(run if kind == "async def" else run_blocking)
 
 
 async def _run(*tasks: Callable[..., Any], **options: Any) -> ExecutionResult:

@@ -27,7 +27,7 @@ from cloacina.execution.waiting.wait import Wait
 from cloacina.scheduling.execution_run import ExecutionRun
 
 if TYPE_CHECKING:
-    from conftest import Until
+    from tests.integration.conftest import Until
 
 _OF_AN_EXECUTION = (
     Attempt,
@@ -78,14 +78,17 @@ async def test_nothing_remains_of_a_thousand_executions(until: Until) -> None:
         context["done"] = True
 
     workflow = Workflow("mixed", tasks=[waits, waits_in_a_thread, fails, fails_in_a_wait, after])
+
+    async def run_many() -> None:
+        executions = await runner.submit_many(workflow, [{"number": number} for number in range(200)])
+        for execution in executions[::10]:
+            await execution.cancel()
+        statuses = {(await execution.wait()).status for execution in executions}
+        assert statuses == set(ExecutionStatus) - {ExecutionStatus.PENDING, ExecutionStatus.RUNNING}
+
     async with AsyncRunner("sqlite://", max_concurrent_tasks=4) as runner:
         for _ in range(5):
-            executions = await runner.submit_many(workflow, [{"number": number} for number in range(200)])
-            for execution in executions[::10]:
-                await execution.cancel()
-            statuses = {(await execution.wait()).status for execution in executions}
-            assert statuses == set(ExecutionStatus) - {ExecutionStatus.PENDING, ExecutionStatus.RUNNING}
-        del executions, execution
+            await run_many()
         # What a cancelled thread still holds goes with the thread.
         await until(lambda: not _more(before))
         # The runner itself goes on.

@@ -24,7 +24,7 @@ from cloacina import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Until
+    from tests.integration.conftest import Until
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 

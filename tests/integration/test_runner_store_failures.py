@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Until
+    from tests.integration.conftest import Until
 
 # What another connection does to the file, so that the runner's next change cannot be stored.
 _DAMAGE = {
@@ -193,13 +193,14 @@ async def test_what_was_committed_before_is_kept(tmp_path: Path) -> None:
         context["done"] = True
 
     workflow = Workflow("works", tasks=[work])
+    completed: list[str] = []
     with pytest.raises(StoreWriteFailed):
         async with AsyncRunner(path) as runner:
-            first = await runner.execute(workflow)
+            completed.append((await runner.execute(workflow)).id)
             _damage(path, "a trigger refuses new events")
             await runner.execute(workflow)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DROP TRIGGER full")
     async with AsyncRunner(path) as runner:
-        assert (await runner.wait(first.id)).context == {"done": True}
+        assert (await runner.wait(completed[0])).context == {"done": True}
         assert (await runner.execute(workflow)).status == "Completed"

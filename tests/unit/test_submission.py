@@ -74,7 +74,17 @@ def test_a_context_is_encoded_by_key(context: Any, encoded: dict[str, str]) -> N
 
 @pytest.mark.parametrize(
     "context",
-    [[("a", 1)], "a", 3, {1: "a"}, {"a": {1, 2}}, {"a": b"1"}, {"a": [float("nan")]}, {"a": float("inf")}, {"a": date.max}],
+    [
+        [("a", 1)],
+        "a",
+        3,
+        {1: "a"},
+        {"a": {1, 2}},
+        {"a": b"1"},
+        {"a": [float("nan")]},
+        {"a": float("inf")},
+        {"a": date.max},
+    ],
 )
 def test_a_context_that_json_cannot_hold_is_refused(context: Any) -> None:
     with pytest.raises(NotJSONSerializable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +13,13 @@ from cloacina.execution.clock import SystemClock
 from cloacina.execution.waiting.timers import CallbackTimer, Timers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloacina.execution.event_loop import EventLoop, OneShot
+
+
+def _nothing() -> None:
+    """Do nothing while the clock sleeps."""
 
 
 class _Loop:
@@ -39,8 +46,7 @@ class _ByHand(SystemClock):
     def __init__(self) -> None:
         self.now = 1_000.0
         self.slept_until: list[float] = []
-        self.stop_after = 0
-        self.on_sleep = lambda: None
+        self.on_sleep: Callable[[], object] = _nothing
         self.timers: Timers | None = None
 
     def time(self) -> float:
@@ -96,8 +102,12 @@ def test_timers_fire_in_order_never_early_and_late_by_no_more_than_said(delays: 
     timers = Timers(clock, cast("EventLoop", _Loop()))
     clock.timers = timers
     fired: dict[int, float] = {}
+
+    def note(number: int) -> None:
+        fired[number] = clock.now
+
     for number, delay in enumerate(delays):
-        timers.call_after(delay, lambda number=number: fired.update({number: clock.now}))
+        timers.call_after(delay, partial(note, number))
     _run(timers)
     assert set(fired) == set(range(len(delays)))
     assert list(fired.values()) == sorted(fired.values())
