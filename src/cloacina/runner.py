@@ -144,8 +144,9 @@ class Runner:
         try:
             try:
                 close(kind is not None)
-            except KeyboardInterrupt:
-                # Ctrl+C while waiting for what was submitted: it counts as leaving by an exception.
+            except BaseException:
+                # Ctrl+C, or what a signal handler raises, while waiting for what was submitted: it counts as leaving by
+                # an exception. After a failure of the runner itself there is nothing left to close.
                 close(True)
                 raise
         finally:

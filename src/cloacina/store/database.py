@@ -110,17 +110,20 @@ class Database:
         with self.explaining("read"), self.engine.connect() as connection:
             return query(connection, *args, **kwargs)
 
-    def check_in_place(self) -> None:
+    def check_in_place(self, *, at_once: bool = False) -> None:
         """Check, at most once a second, that the file is still the one that was opened.
 
         SQLite goes on writing to a file that was removed, and all of it would be lost in silence.
+
+        Args:
+            at_once: Look even if the last look was less than a second ago.
 
         Raises:
             FileNotFoundError: The file was removed or replaced.
         """
         path = self.address.path
         now = time.monotonic()
-        if path is None or now < self._next_look:
+        if path is None or (now < self._next_look and not at_once):
             return
         self._next_look = now + _SECONDS_BETWEEN_LOOKS
         if not path.exists() or _identity(path) != self._identity:

@@ -150,12 +150,22 @@ class Writer:
             is_serving = then is not None
             # Dropped before the thread waits: what the units belong to may be over.
             del units, then
+        self._look_once_more()
         try:
             self._database.checkpoint(self._connection)
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log is read when the file is opened next
             logger.warning("The write-ahead log of %s could not be emptied: %s", self._database.address, error)
         finally:
             self._connection.close()
+
+    def _look_once_more(self) -> None:
+        """Tell of a file that was removed since the last look: what was committed meanwhile is lost with it."""
+        if self._cause is None:
+            try:
+                self._database.check_in_place(at_once=True)
+            except OSError as error:
+                self._give_up(error)
+                self._settle([], (), [self._gone()])
 
     def _take(self) -> tuple[list[Unit], Unit | _Job[Any] | None]:
         """Wait for work; return all units that are queued, and what stopped the taking: a job or the end (None)."""
