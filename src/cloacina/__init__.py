@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from cloacina.store.records import (
         ErrorRecord,
         EventRecord,
+        EventType,
         ExecutionRecord,
         ExecutionResult,
         ExecutionStatus,
@@ -85,6 +86,7 @@ __all__ = [
     "EmptyWorkflow",
     "ErrorRecord",
     "EventRecord",
+    "EventType",
     "Execution",
     "ExecutionCancelled",
     "ExecutionError",
@@ -142,6 +144,7 @@ _LAZY: Final = {
     "cloacina.store.records": (
         "ErrorRecord",
         "EventRecord",
+        "EventType",
         "ExecutionRecord",
         "ExecutionResult",
         "ExecutionStatus",
