@@ -82,7 +82,7 @@ def _waits(name: str, *, waits: int, as_file: bool = False, is_large: bool = Fal
             Row("… all stored and the runner left, after the flip", "stored_after", "s"),
             Row("… submitted and parked", "parked_rate", "/s", more_is_better=True),
         ),
-        {"waits": waits, "slots": SLOTS, "seconds": 10.0, "as_file": as_file},
+        {"waits": waits, "slots": SLOTS, "seconds": 12.0, "as_file": as_file},
         {"waits": waits // 5, "seconds": 5.0},
         floor="polls",
         rounds=1 if is_large else 3,
