@@ -86,7 +86,7 @@ print(len(context["degrees"]), "values")
 # %%
 with Runner("sqlite:///weather.db") as runner:
     for execution in runner.executions(workflow="weather", limit=3):
-        print(f"{execution.created_at:%Y-%m-%d %H:%M}  {execution.workflow}  {execution.status}")
+        print(f"{execution.created_at:%Y-%m-%d %H:%M}", execution.status)
 
 # %% [markdown]
 # So far the numbers are always the same. [Next](../02-context/), the workflow is told which station to measure at, and

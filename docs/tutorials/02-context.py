@@ -113,7 +113,7 @@ with Runner("sqlite:///weather.db") as runner:
 with Runner("sqlite:///weather.db") as runner:
     for station in READINGS:
         found = runner.execute(checked, {"station": station}).context
-        print(f"{found['station']:8} {found['average']:5.1f} {found['unit']}")
+        print(f"{station:8} {found['average']:5.1f} {found['unit']}")
 
 # %% [markdown]
 # [Next](../03-dependencies/), the report gets more parts, and those that don't need each other run side by side.

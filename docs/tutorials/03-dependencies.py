@@ -23,18 +23,21 @@ with Workflow("weather") as weather:
     @task(dependencies=[measure])
     def average(context: Context) -> None:
         time.sleep(0.4)
-        context["average"] = sum(context["degrees"]) / len(context["degrees"])
+        degrees = context["degrees"]
+        context["average"] = sum(degrees) / len(degrees)
 
     @task(dependencies=[measure])
     def extremes(context: Context) -> None:
         time.sleep(0.4)
-        context["extremes"] = [min(context["degrees"]), max(context["degrees"])]
+        degrees = context["degrees"]
+        context["extremes"] = [min(degrees), max(degrees)]
 
     @task(dependencies=[average, extremes])
     def report(context: Context) -> None:
         time.sleep(0.15)
         low, high = context["extremes"]
-        context["report"] = f"{context['average']:.1f} °C on average, from {low} to {high} °C"
+        middle = context["average"]
+        context["report"] = f"{middle:.1f} °C on average, {low} to {high}"
 
 
 # %% [markdown]
@@ -121,7 +124,17 @@ print(result.error.message)
 # them, in the order of the tasks.
 
 # %%
-joined = Workflow("wind", tasks=[north, south, strongest], merge={"gusts": lambda lists: [*lists[0], *lists[1]]})
+
+
+def in_one_list(lists: list[list[int]]) -> list[int]:
+    return [gust for gusts in lists for gust in gusts]
+
+
+joined = Workflow(
+    "wind",
+    tasks=[north, south, strongest],
+    merge={"gusts": in_one_list},
+)
 
 with Runner("sqlite:///weather.db") as runner:
     result = runner.execute(joined).raise_for_status()

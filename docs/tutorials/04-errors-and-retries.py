@@ -39,7 +39,8 @@ with Workflow("weather") as weather:
 
     @task(dependencies=[measure])
     def average(context: Context) -> None:
-        context["average"] = sum(context["degrees"]) / len(context["degrees"])
+        degrees = context["degrees"]
+        context["average"] = sum(degrees) / len(degrees)
 
     @task
     def greet(context: Context) -> None:
@@ -79,7 +80,12 @@ except ExecutionFailed as error:
 # is: a mistake in your code would fail the same way each time.
 
 # %%
-retry = RetryPolicy(attempts=4, delay=0.1, backoff="exponential", retry_on=OSError)
+retry = RetryPolicy(
+    attempts=4,
+    delay=0.1,
+    backoff="exponential",
+    retry_on=OSError,
+)
 thermometer.silent_for = 2
 
 
@@ -95,10 +101,12 @@ with Runner("sqlite:///weather.db") as runner:
     result = runner.execute(patient).raise_for_status()
     events = runner.events(result.id)
 
-print(result.context["average"], "after", result.tasks["measure"].attempt, "attempts")
+attempts = result.tasks["measure"].attempt
+print(result.context["average"], "after", attempts, "attempts")
 
 # %% [markdown]
-# `average` depends on the task with the id `measure`. Here that is the new function, which the list of tasks names.
+# `average` depends on the id `measure`, and so follows whichever function has that id in the list of tasks: the new
+# one.
 #
 # Between two attempts the task holds no slot. What a failed attempt wrote, as `tried` above, is thrown away: each
 # attempt begins with the context of the first. The events tell the story:
@@ -106,7 +114,7 @@ print(result.context["average"], "after", result.tasks["measure"].attempt, "atte
 # %%
 for event in events:
     if event.task_id == "measure":
-        print(event.type, event.attempt, event.detail or "")
+        print(event.type, event.detail or "")
 
 # %% [markdown]
 # ## A limit on time

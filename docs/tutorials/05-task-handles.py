@@ -28,13 +28,15 @@ with Workflow("deferred_tasks") as deferred_tasks:
     @task
     async def wait_for_data(context: Context, handle: TaskHandle) -> None:
         asked_at = time.monotonic()
-        await handle.defer_until(DATA.exists, poll_interval_ms=100)  # no slot is held while this waits
+        # No slot is held while this waits.
+        await handle.defer_until(DATA.exists, poll_interval_ms=100)
         context["waited"] = round(time.monotonic() - asked_at, 1)
         context["data"] = str(DATA)
 
     @task(dependencies=[wait_for_data])
     def process_data(context: Context) -> None:
-        context["total"] = sum(map(int, Path(context["data"]).read_text().split()))
+        numbers = Path(context["data"]).read_text().split()
+        context["total"] = sum(map(int, numbers))
 
 
 # %% [markdown]
@@ -57,7 +59,8 @@ deliver_later(0.5)
 with Runner("sqlite:///waiting.db") as runner:
     result = runner.execute(deferred_tasks).raise_for_status()
 
-print("The total is", result.context["total"], "after", result.context["waited"], "s of waiting")
+print("The total is", result.context["total"])
+print("It took", result.context["waited"], "s of waiting")
 
 # %% [markdown]
 # ## Look at it while it waits
@@ -72,8 +75,8 @@ with Runner("sqlite:///waiting.db") as runner:
     for record in runner.tasks(execution.id):
         print(f"{record.task_id:14} {record.status:8} {record.sub_status}")
     (wait,) = runner.waits(execution.id)
-    print("wait:", wait.phase, "and asks every", wait.poll_interval_ms, "ms")
-    print("then:", execution.wait().status)
+    print(wait.phase, "and asking every", wait.poll_interval_ms, "ms")
+    print("then", execution.wait().status)
 
 # %% [markdown]
 # `Running` and `Deferred`: it has begun, and holds no slot. While it is awake its sub-status is `Active`. Other
@@ -176,7 +179,7 @@ with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
         execution.wait(timeout=0.3)
     except TimeoutError:
         for record in runner.tasks(execution.id):
-            print(f"{record.task_id:14} {record.status:8} {record.sub_status}")
+            print(record.task_id, record.status, record.sub_status)
         execution.cancel()
     print("ended:", execution.wait().status)
 
@@ -193,12 +196,20 @@ with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
 # %%
 @task
 async def wait_a_little(context: Context, handle: TaskHandle) -> None:
-    found = await handle.defer_until(Path("never.txt").exists, poll_interval_ms=50, timeout=0.3, default=False)
+    found = await handle.defer_until(
+        Path("never.txt").exists,
+        poll_interval_ms=50,
+        timeout=0.3,
+        default=False,
+    )
     context["answer"] = "it came" if found else "it did not come"
 
 
+patience = Workflow("patience", tasks=[wait_a_little])
+
+
 with Runner("sqlite:///waiting.db") as runner:
-    print(runner.execute(Workflow("patience", tasks=[wait_a_little])).context["answer"])
+    print(runner.execute(patience).context["answer"])
 
 # %% [markdown]
 # ## What you have
@@ -215,4 +226,5 @@ with Runner("sqlite:///waiting.db") as runner:
 #
 # The whole program of the first part is in the repository, as `examples/deferred_tasks.py`.
 # [Next](../06-blocking-task-handles/): the same in plain `def` tasks. Or go to work, and
-# [wait for a file](../../how-to/wait-for-a-file/).
+# [wait for a file](../../how-to/wait-for-a-file/). How a slot changes hands, step by step, is told in
+# [the explanation](../../explanation/task-handle-architecture/).

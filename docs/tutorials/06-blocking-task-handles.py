@@ -25,12 +25,14 @@ with Workflow("deferred_tasks_blocking") as deferred_tasks_blocking:
 
     @task
     def wait_for_data(context: Context, handle: BlockingTaskHandle) -> None:
-        handle.defer_until(DATA.exists, poll_interval_ms=100)  # no slot is held while this waits
+        # No slot is held while this waits.
+        handle.defer_until(DATA.exists, poll_interval_ms=100)
         context["data"] = str(DATA)
 
     @task(dependencies=[wait_for_data])
     def process_data(context: Context) -> None:
-        context["total"] = sum(map(int, Path(context["data"]).read_text().split()))
+        numbers = Path(context["data"]).read_text().split()
+        context["total"] = sum(map(int, numbers))
 
 
 def deliver_later(path: Path, seconds: float) -> None:
@@ -56,18 +58,22 @@ print("The total is", result.context["total"])
 FILES = {"first": 0.4, "second": 0.7, "third": 1.1}
 
 with Workflow("three_waits") as three_waits:
-    for name in FILES:
+    for file in FILES:
 
-        @task(id=name)
-        def wait_for_file(context: Context, handle: BlockingTaskHandle, name: str = name) -> None:
+        @task(id=file)
+        def wait_for_file(
+            context: Context,
+            handle: BlockingTaskHandle,
+            file: str = file,
+        ) -> None:
             held: list[bool] = []
 
             def has_come() -> bool:
                 held.append(handle.is_slot_held())
-                return Path(name).exists()
+                return Path(file).exists()
 
             handle.defer_until(has_come, poll_interval_ms=100)
-            context[name] = held
+            context[file] = held
 
     @task
     def work(context: Context) -> None:
@@ -75,8 +81,8 @@ with Workflow("three_waits") as three_waits:
 
 
 with Runner("sqlite:///blocking.db", max_concurrent_tasks=1) as runner:
-    for name, seconds in FILES.items():
-        deliver_later(Path(name), seconds)
+    for file, seconds in FILES.items():
+        deliver_later(Path(file), seconds)
     result = runner.execute(three_waits).raise_for_status()
     drawing = render_svg(runner.events(result.id))
 
@@ -84,7 +90,7 @@ print(result.context["first"])
 
 # %% [markdown]
 # `True` only in the first call: a condition is asked once before the slot is given back. From then on the task holds
-# none. A parameter with a default value, as `name` here, is yours. The runner fills in the context and the handle.
+# none. A parameter with a default value, as `file` here, is yours. The runner fills in the context and the handle.
 
 # %%
 Path("three-waits.svg").write_text(drawing)
@@ -148,5 +154,6 @@ except WrongHandleType as error:
 #
 # The whole program of the first part is in the repository, as `examples/deferred_tasks_blocking.py`. Where to go on:
 #
+# - [How deferral works](../../explanation/task-handle-architecture/): slots, handles, and what is promised of a wait.
 # - [How-to guides](../../how-to/): wait for a file, a job at a web service, a rate limit.
 # - [Reference of tasks and handles](../../reference/task/): every argument of `defer_until`, and every error.
