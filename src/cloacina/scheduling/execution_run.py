@@ -278,9 +278,10 @@ class ExecutionRun:
     def _is_ready(self, position: int) -> None:
         task = self.tasks[position]
         now = self._resources.clock.time()
-        dependencies = self.workflow.graph.dependencies[position]
-        state = self._merger.join([self._states[dependency] or NOTHING_WRITTEN for dependency in dependencies])
-        self._states[position] = state
+        seen = [
+            self._states[dependency] or NOTHING_WRITTEN for dependency in self.workflow.graph.dependencies[position]
+        ]
+        self._states[position] = state = self._merger.join(seen)
         try:
             base, conflicts = self._merger.resolve(self._context, state)
             if conflicts:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,7 +28,7 @@ from cloacina.errors import ConditionError, WaitTimeout
 from cloacina.execution.waiting.arguments import returns_awaitable
 from cloacina.execution.waiting.conditions import call_condition
 from cloacina.execution.waiting.timers import CallbackTimer, Timer
-from cloacina.execution.waiting.wording import describe, name_of
+from cloacina.execution.waiting.wording import count, describe, name_of
 from cloacina.handle import RAISE
 from cloacina.store import changes
 from cloacina.store.records import WaitPhase
@@ -183,16 +182,13 @@ class Wait(Timer):
         if self.outcome == TIMED_OUT:
             if default is not RAISE:
                 return default
-            message = (
-                f"the condition {name_of(self.condition)} was not met within {self._time_limit:g} s "
-                f"({self.polls} {'poll' if self.polls == 1 else 'polls'}, one each {self.poll_interval_ms} ms"
-                f"{f'; last error: {self.last_error}' if self.last_error else ''})"
-            )
+            last_error = f"; last error: {self.last_error}" if self.last_error else ""
+            polls = f"{count(self.polls, 'poll')}, one each {self.poll_interval_ms} ms{last_error}"
+            message = f"the condition {name_of(self.condition)} was not met within {self._time_limit:g} s ({polls})"
             raise WaitTimeout(message)
         error, self._error = self._error, None
-        message = f"the condition {name_of(self.condition)} raised {self.last_error}" + (
-            f", the last of {self._errors_in_a_row} errors in a row" if self._errors_in_a_row > 1 else ""
-        )
+        last = f", the last of {self._errors_in_a_row} errors in a row" if self._errors_in_a_row > 1 else ""
+        message = f"the condition {name_of(self.condition)} raised {self.last_error}{last}"
         raise ConditionError(message) from error
 
     # The waiting task's side.
@@ -273,7 +269,7 @@ class Wait(Timer):
             if inspect.iscoroutine(value):
                 value.close()
         elif value is not None and inspect.isawaitable(value):
-            self._call = partial(_same, value)
+            self._call = lambda: value
             self._wake()
         else:
             self._take(value, error)
@@ -399,7 +395,3 @@ class Wait(Timer):
             self.outcome,
             ended_at,
         )
-
-
-def _same(awaitable: Awaitable[Any]) -> Awaitable[Any]:
-    return awaitable

@@ -32,3 +32,8 @@ def name_of(condition: Condition) -> str:
         return getattr(condition, "__qualname__", None) or repr(condition)
     except Exception:  # noqa: BLE001 - it must not hide what became of the wait
         return type(condition).__name__
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 poll`, `2 polls`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
