@@ -14,7 +14,7 @@ from cloacina import AsyncRunner, BlockingTaskHandle, Context, Workflow, task
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.conftest import Deferring, Until, UntilWait
+    from tests.integration.conftest import Bodies, Deferring, Until, UntilWait
 
 
 async def test_a_blocking_wait_keeps_its_thread(deferring: Deferring, until_wait: UntilWait) -> None:
@@ -107,6 +107,21 @@ async def test_more_waiters_than_max_blocking_waits_all_come_through(
         executions = await runner.submit_many(workflow, [None] * 10)
         for execution in executions:
             (await execution.wait(timeout=20)).raise_for_status()
+
+
+@pytest.mark.parametrize(("slots", "places"), [(1, 1), (2, 3)])
+async def test_no_more_threads_than_slots_and_places(slots: int, places: int, bodies: Bodies) -> None:
+    # Though those who go on stand behind all who have not begun.
+    @task
+    def wait(context: Context, handle: BlockingTaskHandle) -> None:
+        answers = iter([False, True])
+        with bodies.inside():
+            handle.defer_until(lambda: next(answers), poll_interval_ms=1)
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=slots, max_blocking_waits=places) as runner:
+        for execution in await runner.submit_many(Workflow("waits", tasks=[wait]), [None] * 40):
+            (await execution.wait(timeout=20)).raise_for_status()
+    assert bodies.most <= slots + places
 
 
 async def test_a_waiter_without_a_place_and_one_without_a_slot_exchange_them(

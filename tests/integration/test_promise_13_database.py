@@ -173,7 +173,8 @@ async def test_the_deadline_and_the_last_error_of_a_wait_are_stored_when_they_ch
     async with AsyncRunner(database.path, max_concurrent_tasks=1) as runner:
         execution = await runner.submit(Workflow("waits", tasks=[waiting]))
         query = "SELECT last_error, errors, deadline > started_at FROM waits"
-        await until(lambda: database.rows(query) == [("OSError: first call", 1, 1)])
+        await until(lambda: database.rows(query))
+        assert database.rows(query) == [("OSError: first call", 1, 1)]
         may_go_on.set()
         await until(lambda: database.rows(query)[0][0] == "OSError: later call")
         is_open.set()
