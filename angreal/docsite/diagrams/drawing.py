@@ -1,34 +1,24 @@
-"""What the diagrams are made of: boxes, arrows, text, and the words for those who don't see them."""
+"""What the diagrams are made of: boxes, arrows, text, and the words for those who don't see them.
+
+What they look like is in `theme/assets/stylesheets/diagrams.css`, once for all that a page shows.
+"""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from itertools import pairwise
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _SCALE = 1.15
-"""How much larger than its own units a drawing may be shown: its text is then as large as the page's."""
+"""How much larger than its own units a drawing is shown where there is room: its text is then that of the page."""
 
 _HEAD = 7.0
 _LINE = 17.0
 _CORNER = 4
-
-_STYLE = (
-    ".cl-diagram{font:14px var(--md-text-font-family,system-ui,sans-serif)}"
-    ".cl-diagram text{fill:currentColor;stroke:var(--md-default-bg-color,#fff);stroke-width:4;paint-order:stroke}"
-    ".cl-diagram .in{stroke:none}.cl-diagram .soft{fill:var(--cl-ink-soft,currentColor);font-size:13px}"
-    ".cl-diagram .code{font-family:var(--md-code-font-family,monospace);font-size:12.5px}"
-    ".cl-diagram rect{stroke:var(--cl-line,#80909066);fill:none}"
-    ".cl-diagram .plain{fill:var(--cl-raised,none)}.cl-diagram .idle{fill:var(--cl-slot-idle,#80909033)}"
-    ".cl-diagram .active{fill:var(--cl-slot-active,#0a7285);stroke:none}"
-    ".cl-diagram .active+.in{fill:var(--cl-slot-active-text,#fff)}"
-    ".cl-diagram .deferred{fill:var(--cl-slot-deferred,#e3b878);stroke:var(--cl-slot-resuming,#8f4a12);"
-    "stroke-dasharray:3 2}.cl-diagram .deferred+.in{fill:var(--cl-slot-deferred-text,#4b2706)}"
-    ".cl-diagram .resuming{fill:var(--cl-slot-resuming,#8f4a12);stroke:none}"
-    ".cl-diagram .resuming+.in{fill:var(--md-default-bg-color,#fff)}"
-    ".cl-diagram path{fill:none;stroke:currentColor}.cl-diagram .head{fill:currentColor;stroke:none}"
-    ".cl-diagram .faint{stroke:var(--cl-slot-grid,#80909066)}.cl-diagram .later{stroke-dasharray:4 3}"
-)
 
 
 class Drawing:
@@ -39,15 +29,13 @@ class Drawing:
         height: In units.
         title: What it shows, in a line.
         description: What it shows, for those who don't see it: all that the picture says.
-        style: What its own elements need besides the common style.
     """
 
-    def __init__(self, width: int, height: int, *, title: str, description: str, style: str = "") -> None:
+    def __init__(self, width: int, height: int, *, title: str, description: str) -> None:
         self._width = width
         self._height = height
         self._title = title
         self._description = description
-        self._style = style
         self._parts: list[str] = []
 
     def box(self, x: float, y: float, width: float, height: float, kind: str = "plain", text: str = "") -> None:
@@ -65,6 +53,17 @@ class Drawing:
         self._parts.append(f'<rect class="{kind}" {place}/>')
         if text:
             self._lines(x + width / 2, y + height / 2, text)
+
+    def boxes(self, places: Iterable[tuple[float, float]], side: float, kind: str) -> None:
+        """Add many small boxes, as one element.
+
+        Args:
+            places: The left upper corner of each.
+            side: How wide and how tall they are.
+            kind: As for `box`.
+        """
+        squares = "".join(f"M{x:g} {y:g}h{side:g}v{side:g}h-{side:g}z" for x, y in places)
+        self._parts.append(f'<path class="{kind}" d="{squares}"/>')
 
     def text(self, x: float, y: float, text: str, *, anchor: str = "start", kind: str = "") -> None:
         """Add a line of text.
@@ -121,7 +120,7 @@ class Drawing:
         mark = sha256("".join([self._title, *self._parts]).encode()).hexdigest()[:8]
         head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="cl-diagram" viewBox="0 0 {self._width} {self._height}" '
-            f'style="max-width:{self._width * _SCALE:.0f}px" role="img" '
+            f'style="width:{self._width * _SCALE:.0f}px" role="img" '
             f'aria-labelledby="cl-{mark}-title" aria-describedby="cl-{mark}-desc">'
         )
         return "\n".join(
@@ -129,7 +128,6 @@ class Drawing:
                 head,
                 f'<title id="cl-{mark}-title">{escape(self._title)}</title>',
                 f'<desc id="cl-{mark}-desc">{escape(self._description)}</desc>',
-                f"<style>{_STYLE}{self._style}</style>",
                 *self._parts,
                 "</svg>",
             ]

@@ -32,9 +32,8 @@ def draw_queue() -> str:
     drawing.arrow((40, 108), (40, 60))
     drawing.text(48, 92, "the first gets the next slot", kind="soft")
     drawing.text(0, 262, "waits: any number, without a slot")
-    for row in range(_WAITING_ROWS):
-        for column in range(_WAITING_COLUMNS):
-            drawing.box(column * 25, 274 + row * 25, 19, 19, "deferred")
+    places = [(column * 25, 274 + row * 25) for row in range(_WAITING_ROWS) for column in range(_WAITING_COLUMNS)]
+    drawing.boxes(places, 19, "deferred")
     drawing.arrow((344, 41), (436, 41), (436, 308), (376, 308))
     drawing.text(428, 92, "defer_until", anchor="end", kind="code")
     drawing.arrow((302, 270), (302, 174))

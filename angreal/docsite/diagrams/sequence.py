@@ -48,11 +48,11 @@ def draw_sequence() -> str:
     _call(drawing, rows[7], _SLOTS, _HANDLE, "8 granted")
     _call(drawing, rows[8], _HANDLE, _STORE, "9 Active", kind="later")
     _call(drawing, rows[9], _HANDLE, _BODY, "10 value")
-    x = 0.0
+    left = 0.0
     for kind, text in _LEGEND:
-        drawing.box(x, 452, 22, 12, kind)
-        drawing.text(x + 28, 463, text, kind="soft")
-        x += 42 + len(text) * 6.6
+        drawing.box(left, 452, 22, 12, kind)
+        drawing.text(left + 28, 463, text, kind="soft")
+        left += 42 + len(text) * 6.6
     return drawing.svg()
 
 

@@ -6,13 +6,9 @@ from docsite.diagrams.drawing import Drawing
 
 _PANEL = 216
 _MOVE = 108
-_ROWS = {"body": 40, "handle": 64, "token": 128, "slot": 190}
+"""How far the slot goes; the animation in diagrams.css goes as far."""
 
-# Only while a pointer rests on it, once, and not for those who prefer stillness: then it is where it ends.
-_MOTION = (
-    "@media(prefers-reduced-motion:no-preference){.cl-diagram:hover .moves{animation:cl-hand-on 1.4s ease-in-out}}"
-    f"@keyframes cl-hand-on{{0%,25%{{transform:translateX(-{_MOVE}px)}}to{{transform:none}}}}"
-)
+_ROWS = {"body": 40, "handle": 64, "token": 128, "slot": 190}
 
 
 def draw_token() -> str:
@@ -27,7 +23,6 @@ def draw_token() -> str:
             "waits: its body, its local variables, its handle and its token are as before, but the token holds "
             "nothing, and the token of B holds slot 0."
         ),
-        style=_MOTION,
     )
     _panel(drawing, 0, "A runs, B queues", a_runs=True)
     _panel(drawing, 244, "A waits, B runs", a_runs=False)
@@ -40,7 +35,7 @@ def _panel(drawing: Drawing, left: float, title: str, *, a_runs: bool) -> None:
     _task(drawing, left + _MOVE, "B", "idle" if a_runs else "active", is_handled=False)
     holder = left if a_runs else left + _MOVE
     if not a_runs:
-        drawing.begin_group("moves")
+        drawing.begin_group("cl-hand-on")
     drawing.line((holder + 50, _ROWS["token"] + 28), (holder + 50, _ROWS["slot"]))
     drawing.box(holder + 14, _ROWS["slot"], 72, 30, "active", "slot 0")
     if not a_runs:
