@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from docsite.diagrams import DIAGRAMS
+from docsite.generated import benchmarks
 from docsite.generated.commands import command_reference
 from docsite.generated.database import database_reference
 from docsite.generated.errors import error_reference, families, reproducers
@@ -35,6 +36,11 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "deferring-timeline": deferring_timeline,
     "errors": error_reference,
     "events": event_reference,
+    "figures-all": benchmarks.all_figures,
+    "figures-floor": benchmarks.floor_plot,
+    "figures-machine": benchmarks.machine,
+    "figures-memory": benchmarks.memory_plot,
+    "figures-waits": benchmarks.waits_table,
     "settings": settings_reference,
     "sleeping-seconds": sleeping_seconds,
     "sleeping-timeline": sleeping_timeline,

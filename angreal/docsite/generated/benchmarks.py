@@ -1,0 +1,133 @@
+"""Measured figures, read from what the benchmarks have written.
+
+`python -m benchmarks --json benchmarks/results/recorded.json` writes them. So the numbers on a page are those of a run,
+with the machine that it ran on, and nobody types one.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docsite.diagrams.ranges import Group, Range, draw_ranges
+from docsite.generated.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "recorded.json"
+
+_KILO = 1000
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def floor_plot(_docs: Path) -> str:
+    """Return the plot of what is measured as a multiple of the floor."""
+    groups = [Group(row["text"].removeprefix("… "), [*_ranges(row)]) for row in _rows() if row["unit"] == "x"]
+    return draw_ranges("Multiples of the floor", groups, lambda figure: f"{figure:.2f} ×", mark=(1.0, "the floor"))
+
+
+def memory_plot(_docs: Path) -> str:
+    """Return the plot of the memory that a wait takes."""
+    groups = []
+    heading = ""
+    for row in _rows():
+        if not row["text"].startswith("… "):
+            heading = row["text"].partition(":")[0]
+        if row["unit"] == "B":
+            groups.append(Group(heading, [*_ranges(row, _KILO)]))
+    return draw_ranges("Memory of a wait", groups, lambda figure: f"{figure:.1f} kB")
+
+
+def waits_table(_docs: Path) -> str:
+    """Return what a wait costs, of `async def` and of `def` tasks, in a few lines."""
+    rows = [
+        ("memory of a wait, `async def`", _figure("waits", "bytes")),
+        ("memory of a wait, `def`, its thread with it", _figure("blocking-waits-1000", "bytes")),
+        (f"CPU of one core, {_count('waits')} waits polled once a second", _figure("waits", "cpu")),
+        ("a freed slot serves the next task after", _figure("freed-slots", "seconds")),
+    ]
+    return table(("measured", "median"), rows)
+
+
+def all_figures(_docs: Path) -> str:
+    """Return every figure, as a table."""
+    rows = []
+    for row in _rows():
+        asyncio, trio, floor = (row["values"].get("asyncio"), row["values"].get("trio"), row["floor"])
+        unit = row["unit"]
+        rows.append(
+            (
+                row["text"],
+                _written(asyncio["median"], unit) if asyncio else "–",
+                f"{_written(asyncio['minimum'], unit)} … {_written(asyncio['maximum'], unit)}" if asyncio else "–",
+                _written(trio["median"], unit) if trio else "–",
+                _written(floor["median"], unit) if floor else "–",
+            )
+        )
+    return table(("measured", "asyncio", "least … most", "trio", "floor"), rows)
+
+
+def machine(_docs: Path) -> str:
+    """Return what the figures were taken on."""
+    found = _document()["machine"]
+    libraries = ", ".join(f"{name} {number}" for name, number in found["libraries"].items())
+    return (
+        f"Taken on {found['cores']} cores, {found['system']} {found['architecture']}, with {found['python']}, SQLite "
+        f"{found['sqlite']}, {libraries}. The load average was {found['load_average']} when the run began."
+    )
+
+
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return document
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    yield from _document()["rows"]
+
+
+def _row(measurement: str, figure: str) -> dict[str, Any]:
+    return next(row for row in _rows() if (row["measurement"], row["figure"]) == (measurement, figure))
+
+
+def _figure(measurement: str, figure: str) -> str:
+    row = _row(measurement, figure)
+    return _written(row["values"]["asyncio"]["median"], row["unit"])
+
+
+def _count(measurement: str) -> str:
+    """Return the number that the text of a measurement begins with."""
+    text: str = _row(measurement, "bytes")["text"]
+    return text.partition(" ")[0].replace(",", _NO_BREAK)
+
+
+def _ranges(row: dict[str, Any], divisor: float = 1) -> Iterator[Range]:
+    for contestant, found in row["values"].items():
+        yield Range(contestant, found["minimum"] / divisor, found["median"] / divisor, found["maximum"] / divisor)
+
+
+def _written(value: float, unit: str) -> str:
+    # With no-break spaces: in a narrow column, a figure and its unit stay together.
+    return _spaced(value, unit).replace(" ", _NO_BREAK)
+
+
+def _spaced(value: float, unit: str) -> str:
+    match unit:
+        case "x":
+            return f"{value:.2f} ×"
+        case "s" if value < 1:
+            return f"{value * _KILO:.3g} ms"
+        case "s":
+            return f"{value:.3g} s"
+        case "/s":
+            return f"{value:,.0f} /s"
+        case "B":
+            return f"{value / _KILO:.1f} kB"
+        case "%":
+            return f"{value:.1f} %"
+        case _:
+            return f"{value:,.0f}"
