@@ -63,7 +63,7 @@ def _database(value: str | Path | None, environment: Mapping[str, str]) -> str |
     if value is None:
         return environment.get("CLOACINA_DATABASE") or DEFAULT_DATABASE
     if not isinstance(value, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
-        message = f"database is an address such as 'sqlite:///reports.db', or a pathlib.Path; got {value!r}"
+        message = f"database is an address such as 'sqlite:///reports.db', or a path; got {value!r}"
         raise InvalidOption(message)
     return value
 

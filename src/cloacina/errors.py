@@ -353,7 +353,7 @@ class UnsupportedDatabase(StoreError):
 
     code = "CLO-1403"
     cause = "The address does not start with sqlite://."
-    mend = "Use sqlite:///file.db (relative), sqlite:////folder/file.db (absolute) or sqlite:// (in memory)."
+    mend = "Use a path, or sqlite:///file.db (relative), sqlite:////folder/file.db (absolute) or sqlite:// (in memory)."
 
 
 class StoreTooNew(StoreError):

@@ -20,7 +20,8 @@ def test_three_slashes_and_a_path_are_relative_and_four_are_absolute(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    addresses = [Address.parse(form) for form in ("sqlite:///a.db", f"sqlite:///{tmp_path}/a.db", Path("a.db"))]
+    forms = ("sqlite:///a.db", f"sqlite:///{tmp_path}/a.db", Path("a.db"), "a.db", f"{tmp_path}/a.db")
+    addresses = [Address.parse(form) for form in forms]
 
     assert {address.path for address in addresses} == {tmp_path / "a.db"}
 
@@ -44,7 +45,7 @@ def test_address_keeps_its_folder_when_the_working_directory_changes(
         ("sqlite://a.db", "three slashes"),
         ("sqlite:///a.db?mode=ro", "options after '?'"),
         ("sqlite:///", "names no file"),
-        ("a.db", "is not the address of a database"),
+        ("sqlite:a.db", "is not the address of a database"),
         ("", "is not the address of a database"),
         ("postgresql://host:port/name", "is not the address of a database"),
     ],

@@ -208,7 +208,8 @@ class ExecutionRun:
         task.error = record.to_json()
         detail = json.dumps({"delay": round(delay, 6), "error": f"{record.type}: {record.message}"})
         self._resources.write((task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)))
-        self._log(logging.INFO, "attempt %d of task %r failed, the next follows in %.3g s: %s", task, record, delay)
+        message = "attempt %(attempt)d of task %(task)r failed, the next follows in %(delay).3g s: %(error)s"
+        self._log(logging.INFO, message, task, record, delay)
         if self._retries is None:
             self._retries = {}
         self._retries[position] = self._resources.timers.call_after(delay, partial(self._retry_is_due, position, base))
@@ -226,7 +227,10 @@ class ExecutionRun:
         task.error = record.to_json()
         if self.error is None:
             self.error = record
-        self._log(logging.WARNING, "attempt %d of task %r failed, and it was the last: %s", task, record)
+        if task.attempt:
+            self._log(logging.WARNING, "attempt %(attempt)d of task %(task)r failed, the last: %(error)s", task, record)
+        else:
+            self._log(logging.WARNING, "task %(task)r cannot start: %(error)s", task, record)
         skipped = self._skip_descendants(position, now)
         self._finish_task(task, TaskStatus.FAILED, now, slot, extra=skipped)
 
@@ -390,13 +394,7 @@ class ExecutionRun:
             )
         return self._result
 
-    def _log(self, level: int, message: str, task: TaskExecution, record: ErrorRecord, *details: float) -> None:
-        logger.log(
-            level,
-            message,
-            task.attempt,
-            task.definition.id,
-            *details,
-            f"{record.type}: {record.message}",
-            extra={"execution_id": self.id, "task_id": task.definition.id},
-        )
+    def _log(self, level: int, message: str, task: TaskExecution, record: ErrorRecord, delay: float = 0.0) -> None:
+        task_id, error = task.definition.id, f"{record.type}: {record.message}"
+        words = {"attempt": task.attempt, "task": task_id, "error": error, "delay": delay}
+        logger.log(level, message, words, extra={"execution_id": self.id, "task_id": task_id})

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from cloacina.errors import UnsupportedDatabase
 
-_FORMS = "sqlite:///file.db (relative), sqlite:////folder/file.db (absolute), sqlite:// (in memory) or a pathlib.Path"
+_FORMS = "sqlite:///file.db (relative), sqlite:////folder/file.db (absolute), sqlite:// (in memory) or a path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class Address:
         """Read an address.
 
         Args:
-            url: A SQLite URL, or the path of a file.
+            url: A SQLite URL, or the path of a file: a `pathlib.Path`, or a text without a colon.
 
         Raises:
             UnsupportedDatabase: The address names another kind of database, or cannot be read.
         """
-        if isinstance(url, Path):
-            return cls(url.resolve())
+        if isinstance(url, Path) or (url and ":" not in url):  # No scheme is without a colon.
+            return cls(Path(url).resolve())
         # A password must not reach a log, not even that of an address which is refused.
         shown = re.sub(r"//[^@]*@", "//***@", str(url))
         try:
