@@ -23,6 +23,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from cloacina.errors import ConditionError, WaitTimeout
 from cloacina.execution.waiting.arguments import returns_awaitable
@@ -205,6 +206,9 @@ class Wait(Timer):
                     self._call = None
                     if self.outcome is None:
                         await self._call_here(call)
+            if self._attempt.is_stopped:
+                # Raises. Trio lets a task go on that was woken just before it was cancelled.
+                await anyio.lowlevel.checkpoint()
         except BaseException:
             await self._leave()
             raise
