@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from cloacina import AsyncRunner, BlockingTaskHandle, Context, TaskCancelled, TaskHandle, Workflow, task
+from cloacina import AsyncRunner, BlockingTaskHandle, Context, Execution, TaskCancelled, TaskHandle, Workflow, task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -92,36 +92,39 @@ async def test_a_queued_reclaim_is_removed(
     assert journal == ["wait starts"]
 
 
-@_BOTH_KINDS
-async def test_a_grant_that_races_a_cancel_is_given_back(
-    kind: str, runner: AsyncRunner, deferring: Deferring, until_wait: UntilWait
-) -> None:
+async def test_a_grant_that_races_a_cancel_is_given_back(runner: AsyncRunner, until_wait: UntilWait) -> None:
     is_open = threading.Event()
-    occupies = anyio.Event()
-    targets: list[str] = []
+    held: list[bool] = []
+    occupies, may_release = anyio.Event(), anyio.Event()
+    targets: list[Execution] = []
+
+    @task
+    async def wait(context: Context, handle: TaskHandle) -> None:
+        try:
+            await handle.defer_until(is_open.is_set, poll_interval_ms=1)
+        finally:
+            held.append(handle.is_slot_held())
 
     @task
     async def occupy(context: Context, handle: TaskHandle) -> None:
-        occupies.set()
-        await handle.defer_until(lambda: bool(targets), poll_interval_ms=1)
-        while [wait.phase for wait in await runner.waits(targets[0])] != ["resuming"]:
-            await anyio.sleep(0.001)
-        # The slot goes to the one that resumes, which is cancelled before it has its turn.
         token = handle.into_slot_token()
+        occupies.set()
+        await may_release.wait()
+        # The slot goes to the one that resumes, which is cancelled before it has its turn.
         token.release()
-        await runner.cancel(targets[0])
+        await targets[0].cancel()
 
-    waiting = await runner.submit(Workflow("waits", tasks=[deferring(kind, "wait", is_open.is_set)]))
+    waiting = await runner.submit(Workflow("waits", tasks=[wait]))
+    targets.append(waiting)
     await until_wait(runner, waiting)
     occupant = await runner.submit(Workflow("occupies", tasks=[occupy]))
     await occupies.wait()
-    targets.append(waiting.id)
-    with anyio.fail_after(20):
-        while (await runner.tasks(occupant.id))[0].sub_status != "Active":
-            await anyio.sleep(0.001)
     is_open.set()
+    await until_wait(runner, waiting, "resuming")
+    may_release.set()
     (await occupant.wait(timeout=20)).raise_for_status()
     assert (await waiting.wait(timeout=20)).status == "Cancelled"
+    assert held == [False]
 
 
 @_BOTH_KINDS
