@@ -73,7 +73,7 @@ class Drawing:
             y: Its base line.
             text: The text.
             anchor: `start`, `middle` or `end`.
-            kind: Its classes: `soft`, `code`.
+            kind: Its classes: `soft`, `code`, and `over` for text in a box.
         """
         where = f' text-anchor="{anchor}"' if anchor != "start" else ""
         style = f' class="{kind}"' if kind else ""
@@ -119,15 +119,14 @@ class Drawing:
         """Return the drawing as one element, without an empty line, which Markdown would take for its end."""
         mark = sha256("".join([self._title, *self._parts]).encode()).hexdigest()[:8]
         head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="cl-diagram" viewBox="0 0 {self._width} {self._height}" '
-            f'style="width:{self._width * _SCALE:.0f}px" role="img" '
-            f'aria-labelledby="cl-{mark}-title" aria-describedby="cl-{mark}-desc">'
+            f'<svg class="cl-diagram" viewBox="0 0 {self._width} {self._height}" '
+            f'style="width:{self._width * _SCALE:.0f}px" role="img" aria-describedby="cl-{mark}">'
         )
         return "\n".join(
             [
                 head,
-                f'<title id="cl-{mark}-title">{escape(self._title)}</title>',
-                f'<desc id="cl-{mark}-desc">{escape(self._description)}</desc>',
+                f"<title>{escape(self._title)}</title>",
+                f'<desc id="cl-{mark}">{escape(self._description)}</desc>',
                 *self._parts,
                 "</svg>",
             ]
@@ -137,10 +136,10 @@ class Drawing:
         lines = text.split("\n")
         first = middle + 5 - _LINE * (len(lines) - 1) / 2
         if len(lines) == 1:
-            self._parts.append(f'<text class="in" x="{x:g}" y="{first:g}" text-anchor="middle">{escape(text)}</text>')
+            self._parts.append(f'<text class="in" x="{x:g}" y="{first:g}">{escape(text)}</text>')
             return
         # One element, because the style of a box colours the text that follows it.
         spans = "".join(
             f'<tspan x="{x:g}" y="{first + _LINE * at:g}">{escape(one)}</tspan>' for at, one in enumerate(lines)
         )
-        self._parts.append(f'<text class="in" text-anchor="middle">{spans}</text>')
+        self._parts.append(f'<text class="in">{spans}</text>')

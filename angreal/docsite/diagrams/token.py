@@ -49,8 +49,8 @@ def _panel(drawing: Drawing, left: float, title: str, *, a_runs: bool) -> None:
 def _task(drawing: Drawing, left: float, name: str, kind: str, *, is_handled: bool) -> None:
     drawing.box(left, 30, 100, 78, kind)
     drawing.box(left + 4, 34, 92, 70, "plain")
-    drawing.text(left + 50, 52, f"{name}: body", anchor="middle", kind="in")
-    drawing.text(left + 50, 69, "its locals", anchor="middle", kind="soft in")
-    drawing.text(left + 50, 94, "handle" if is_handled else "no handle", anchor="middle", kind="code in")
+    drawing.text(left + 50, 52, f"{name}: body", anchor="middle", kind="over")
+    drawing.text(left + 50, 69, "its locals", anchor="middle", kind="soft over")
+    drawing.text(left + 50, 94, "handle" if is_handled else "no handle", anchor="middle", kind="code over")
     drawing.line((left + 50, 108), (left + 50, _ROWS["token"]))
     drawing.box(left + 10, _ROWS["token"], 80, 28, "plain", "token")
