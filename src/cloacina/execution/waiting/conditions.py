@@ -61,6 +61,7 @@ class ConditionThreads:
         self._idle = 0
         self._counting = threading.Lock()
         self._is_watched = False
+        self._is_closed = False
         self._watch_context = contextvars.copy_context()
 
     @property
@@ -94,13 +95,14 @@ class ConditionThreads:
 
     def close(self) -> None:
         """Let the threads end once they are idle; one that hangs in a condition is left behind."""
+        self._is_closed = True
         for _ in range(self._threads):
             self._calls_to_work.put(False)
 
     async def _watch(self) -> None:
         """While answers are due, see to it that a condition that overruns holds up no other."""
         delivered = -1
-        while self._outstanding:
+        while self._outstanding and not self._is_closed:
             await anyio.sleep(OVERRUN_SECONDS)
             self._deliver()
             self._loop.after_callback()  # a thread whose answers were fetched here posts no callback for them

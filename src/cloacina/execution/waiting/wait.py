@@ -207,8 +207,7 @@ class Wait(Timer):
                     if self.outcome is None:
                         await self._call_here(call)
             if self._attempt.is_stopped:
-                # Raises. Trio lets a task go on that was woken just before it was cancelled.
-                await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()  # raises, though the task was woken before it was cancelled
         except BaseException:
             await self._leave()
             raise
