@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.integration.conftest import UntilWait
+    from tests.integration.conftest import Deferring, Until, UntilWait
 
 
 def _double() -> Workflow:
@@ -335,6 +336,24 @@ async def test_being_cancelled_while_leaving_the_block_cancels_and_ends_in_order
             group.start_soon(cancel)
     assert scope.cancelled_caught
     assert (await submitted[0].wait()).status == "Cancelled"
+
+
+async def test_leaving_while_a_condition_hangs_leaves_no_task_behind(until: Until, deferring: Deferring) -> None:
+    hangs, may_return = threading.Event(), threading.Event()
+
+    def condition() -> bool:
+        hangs.set()
+        return may_return.wait(20)
+
+    before = {found.id for found in anyio.get_running_tasks()}
+    with anyio.fail_after(20), pytest.raises(ZeroDivisionError):
+        async with AsyncRunner("sqlite://") as runner:
+            await runner.submit(Workflow("hangs", tasks=[deferring("async def", "wait", condition)]))
+            await until(hangs.is_set)
+            raise ZeroDivisionError
+    await until(lambda: {found.id for found in anyio.get_running_tasks()} <= before)
+    assert not may_return.is_set()
+    may_return.set()
 
 
 async def test_a_task_may_submit_more_while_the_block_is_being_left() -> None:
