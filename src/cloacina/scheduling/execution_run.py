@@ -14,6 +14,7 @@ from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.merging import NOTHING_WRITTEN, encode_changes
+from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
 from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
 
@@ -390,7 +391,7 @@ class ExecutionRun:
                 status=self.status,
                 context={key: decode(text) for key, text in self._context.items()},
                 error=self.error,
-                tasks={task.definition.id: task.record() for task in self.tasks},
+                tasks=TaskRecords(self.workflow.graph, self.tasks),
             )
         return self._result
 
