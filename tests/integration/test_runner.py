@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pickle
-import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from pydantic import BaseModel
 
@@ -16,13 +14,11 @@ from cloacina import (
     AsyncRunner,
     Context,
     DefinitionError,
-    Execution,
     ExecutionCancelled,
     ExecutionFailed,
     InvalidInput,
     InvalidOption,
     NotJSONSerializable,
-    RunnerClosed,
     TaskHandle,
     UnknownExecution,
     UnknownWorkflow,
@@ -31,10 +27,9 @@ from cloacina import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.integration.conftest import Deferring, Until, UntilWait
+    from tests.integration.conftest import UntilWait
 
 
 def _double() -> Workflow:
