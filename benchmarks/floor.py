@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, closing
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchmarks.process_figures import CpuShare
+from benchmarks.process_figures import ProcessorTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -148,13 +148,17 @@ async def one_by_one(folder: Path, *, executions: int, slots: int) -> dict[str, 
 
 
 async def at_once(folder: Path, *, executions: int, slots: int, **_other: bool) -> dict[str, float]:
-    """Run executions all at once; return how many end in a second. It knows one kind of task and one way to submit."""
+    """Run executions all at once: one kind of task, one way to submit.
+
+    Returns:
+        `rate`, how many end in a second, and `processor`, the processor time of one in seconds.
+    """
     semaphore = asyncio.Semaphore(slots)
     async with _writing_to(folder) as writer:
         await _execute(writer, semaphore)
-        began = time.perf_counter()
+        began, used = time.perf_counter(), ProcessorTime()
         await asyncio.gather(*(_execute(writer, semaphore) for _ in range(executions)))
-        return {"rate": executions / (time.perf_counter() - began)}
+        return {"rate": executions / (time.perf_counter() - began), "processor": used.seconds() / executions}
 
 
 async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_other: int) -> dict[str, float]:
@@ -164,7 +168,7 @@ async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_o
     portion = math.ceil(waits * _PORTION_SECONDS)
 
     def poll() -> float:
-        share = CpuShare()
+        used = ProcessorTime()
         next_portion = began = time.perf_counter()
         while next_portion < began + seconds:
             for first in range(0, waits, portion):
@@ -172,6 +176,6 @@ async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_o
                 next_portion += _PORTION_SECONDS
                 if any(condition() for condition in conditions[first : first + portion]):
                     raise RuntimeError("a condition holds that nobody has met")
-        return share.percent()
+        return used.percent()
 
     return {"cpu": await asyncio.to_thread(poll)}

@@ -18,13 +18,17 @@ def resident_bytes() -> int:
     return int(listed.stdout) * 1024
 
 
-class CpuShare:
+class ProcessorTime:
     """The processor time that all threads of this process use from its making on."""
 
     def __init__(self) -> None:
-        self._used = time.process_time()
+        self._used_before = time.process_time()
         self._began = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Return the time used since the beginning."""
+        return time.process_time() - self._used_before
 
     def percent(self) -> float:
         """Return the share of one core since the beginning, in percent."""
-        return 100 * (time.process_time() - self._used) / (time.perf_counter() - self._began)
+        return 100 * self.seconds() / (time.perf_counter() - self._began)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from benchmarks.process_figures import ProcessorTime
 from cloacina import AsyncRunner, Context, Workflow, task
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def nothing_in_a_thread(context: Context) -> None:
 async def measure(
     folder: Path, *, executions: int, slots: int, blocking: bool = False, each_by_itself: bool = False
 ) -> dict[str, float]:
-    """Return how many executions end in a second.
+    """Run executions all at once.
 
     Args:
         folder: Where the database file goes.
@@ -37,18 +38,21 @@ async def measure(
         slots: How many tasks run at once.
         blocking: Whether the task is a `def` one.
         each_by_itself: Whether each execution is submitted by a task of its own, not all of them by one call.
+
+    Returns:
+        `rate`, how many end in a second, and `processor`, the processor time of one in seconds.
     """
     workflow = Workflow("nothing", tasks=[nothing_in_a_thread if blocking else nothing])
     contexts = [{"a": 1} for _ in range(executions)]
     async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
         await runner.execute(workflow, {"a": 1})
-        began = time.perf_counter()
+        began, used = time.perf_counter(), ProcessorTime()
         if each_by_itself:
             await _gather([partial(runner.execute, workflow, context) for context in contexts])
         else:
             for execution in await runner.submit_many(workflow, contexts):
                 await execution.wait()
-        return {"rate": executions / (time.perf_counter() - began)}
+        return {"rate": executions / (time.perf_counter() - began), "processor": used.seconds() / executions}
 
 
 async def _gather(calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:

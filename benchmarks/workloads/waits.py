@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from benchmarks.process_figures import CpuShare, resident_bytes
+from benchmarks.process_figures import ProcessorTime, resident_bytes
 from cloacina import AsyncRunner, BlockingTaskHandle, Context, TaskHandle, Workflow, task
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ async def measure(
                 raise RuntimeError(f"{gate.started} of {waits} tasks have started")
             figures["bytes"] = (resident_bytes() - resident) / waits
             if seconds:
-                share = CpuShare()
+                used = ProcessorTime()
                 await anyio.sleep(seconds)
-                figures["cpu"] = share.percent()
+                figures["cpu"] = used.percent()
             ended = time.perf_counter()
             if cancel:
                 raise _Leave
