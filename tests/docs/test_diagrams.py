@@ -46,6 +46,8 @@ def row(measurement: str, figure: str, unit: str, median: float, text: str = "10
         "text": text,
         "values": values,
         "floor": None,
+        "target": None,
+        "met": None,
     }
 
 
@@ -94,7 +96,7 @@ def test_figures_are_those_of_the_recorded_run(record: Callable[[list[dict[str, 
             row("freed-slots", "seconds", "s", 0.0021),
         ]
     )
-    table = benchmarks.waits_table(DOCS).replace("\N{NO-BREAK SPACE}", " ")
+    table = benchmarks.waits_table(DOCS).replace("&nbsp;", " ")
     assert [line.split(" | ")[1].strip(" |") for line in table.splitlines()[2:]] == [
         "1.2 kB",
         "45.6 kB",
@@ -103,6 +105,16 @@ def test_figures_are_those_of_the_recorded_run(record: Callable[[list[dict[str, 
     ]
     assert "5 000 waits" in table
     assert "3 cores, Linux riscv64, with CPython 3.12.1" in benchmarks.machine(DOCS)
+
+
+def test_a_target_that_was_not_met_is_told(record: Callable[[list[dict[str, Any]]], None]) -> None:
+    met = {**row("chain", "seconds", "s", 0.5), "target": 0.6, "met": True, "more_is_better": False}
+    missed = {**row("at-once", "rate", "x", 0.5, "many at once"), "target": 0.6, "met": False, "more_is_better": True}
+    record([met, missed])
+    assert benchmarks.targets(DOCS).replace("&nbsp;", " ") == (
+        "The project has set itself 2 targets, and this run met 1 of them. "
+        "Not met: *many at once*, 0.50 × where at least 0.60 × is the target."
+    )
 
 
 def test_a_plot_tells_what_was_measured(record: Callable[[list[dict[str, Any]]], None]) -> None:

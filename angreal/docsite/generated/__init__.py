@@ -40,6 +40,7 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-floor": benchmarks.floor_plot,
     "figures-machine": benchmarks.machine,
     "figures-memory": benchmarks.memory_plot,
+    "figures-targets": benchmarks.targets,
     "figures-waits": benchmarks.waits_table,
     "settings": settings_reference,
     "sleeping-seconds": sleeping_seconds,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "recorded.json"
 
 _KILO = 1000
-_NO_BREAK = "\N{NO-BREAK SPACE}"
+_NO_BREAK = "&nbsp;"
 
 
 def floor_plot(_docs: Path) -> str:
@@ -70,6 +70,19 @@ def all_figures(_docs: Path) -> str:
     return table(("measured", "asyncio", "least … most", "trio", "floor"), rows)
 
 
+def targets(_docs: Path) -> str:
+    """Return how many of the project's own targets were met, and which were not."""
+    aimed = [row for row in _rows() if row["met"] is not None]
+    missed = [
+        f"*{row['text'].removeprefix('… ')}*, {_figure(row['measurement'], row['figure'], row['unit'])} where "
+        f"{'at least' if row['more_is_better'] else 'at most'} {_written(row['target'], row['unit'])} is the target"
+        for row in aimed
+        if not row["met"]
+    ]
+    told = f"The project has set itself {len(aimed)} targets, and this run met {len(aimed) - len(missed)} of them."
+    return f"{told} Not met: {'; '.join(missed)}." if missed else told
+
+
 def machine(_docs: Path) -> str:
     """Return what the figures were taken on."""
     found = _document()["machine"]
@@ -90,12 +103,16 @@ def _rows() -> Iterator[dict[str, Any]]:
     yield from _document()["rows"]
 
 
-def _row(measurement: str, figure: str) -> dict[str, Any]:
-    return next(row for row in _rows() if (row["measurement"], row["figure"]) == (measurement, figure))
+def _row(measurement: str, figure: str, unit: str | None = None) -> dict[str, Any]:
+    return next(
+        row
+        for row in _rows()
+        if (row["measurement"], row["figure"]) == (measurement, figure) and unit in (None, row["unit"])
+    )
 
 
-def _figure(measurement: str, figure: str) -> str:
-    row = _row(measurement, figure)
+def _figure(measurement: str, figure: str, unit: str | None = None) -> str:
+    row = _row(measurement, figure, unit)
     return _written(row["values"]["asyncio"]["median"], row["unit"])
 
 
