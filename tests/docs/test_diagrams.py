@@ -104,6 +104,10 @@ def test_figures_are_those_of_the_recorded_run(record: Callable[[list[dict[str, 
         "2.1 ms",
     ]
     assert "5 000 waits" in table
+    every = benchmarks.all_figures(DOCS).replace("&nbsp;", " ").splitlines()
+    assert every[-1] == (
+        "| 100 tasks | 2.1 ms<br><small>1.05 ms … 4.2 ms</small> | 3.15 ms<br><small>1.05 ms … 4.2 ms</small> | – |"
+    )
     assert "3 cores, Linux riscv64, with CPython 3.12.1" in benchmarks.machine(DOCS)
 
 

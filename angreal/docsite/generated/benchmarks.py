@@ -53,21 +53,20 @@ def waits_table(_docs: Path) -> str:
 
 
 def all_figures(_docs: Path) -> str:
-    """Return every figure, as a table."""
+    """Return every figure, as a table: each median, and what it ranged over."""
     rows = []
     for row in _rows():
-        asyncio, trio, floor = (row["values"].get("asyncio"), row["values"].get("trio"), row["floor"])
-        unit = row["unit"]
-        rows.append(
-            (
-                row["text"],
-                _written(asyncio["median"], unit) if asyncio else "–",
-                f"{_written(asyncio['minimum'], unit)} … {_written(asyncio['maximum'], unit)}" if asyncio else "–",
-                _written(trio["median"], unit) if trio else "–",
-                _written(floor["median"], unit) if floor else "–",
-            )
-        )
-    return table(("measured", "asyncio", "least … most", "trio", "floor"), rows)
+        values = row["values"]
+        found = [values.get("asyncio"), values.get("trio"), row["floor"]]
+        rows.append((row["text"], *(_with_range(figure, row["unit"]) for figure in found)))
+    return table(("measured", "asyncio", "trio", "floor"), rows)
+
+
+def _with_range(found: dict[str, Any] | None, unit: str) -> str:
+    if found is None:
+        return "–"
+    least, most = (_written(found[end], unit) for end in ("minimum", "maximum"))
+    return f"{_written(found['median'], unit)}<br><small>{least} … {most}</small>"
 
 
 def targets(_docs: Path) -> str:
