@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -69,9 +70,8 @@ class Timers:
             timer: A timer that is not armed.
             delay: Seconds from now.
         """
-        delay_ms = max(0.0, _milliseconds(delay))
-        width = min(_COARSE_MS, max(1, int(delay_ms) // _FINE_FRACTION))
-        moment = math.ceil((_milliseconds(self._clock.monotonic()) + delay_ms) / width) * width
+        span, width = _span(delay)
+        moment = -(-(_microseconds(self._clock.monotonic()) + span) // width) * width  # rounded up
         timer._bucket = moment  # noqa: SLF001 - a timer's place is the timers' own business
         bucket = self._buckets.get(moment)
         if bucket is None:
@@ -94,7 +94,7 @@ class Timers:
         """Return in how many seconds a timer fires; None when it is not armed."""
         if timer._bucket is None:  # noqa: SLF001 - as above
             return None
-        return max(0.0, timer._bucket / 1000 - self._clock.monotonic())  # noqa: SLF001 - as above
+        return max(0.0, timer._bucket / 1_000_000 - self._clock.monotonic())  # noqa: SLF001 - as above
 
     def call_after(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Call a function after a delay in seconds; return the armed timer."""
@@ -108,7 +108,7 @@ class Timers:
             self._fire_due()
             self._wake = self._loop.one_shot()
             self._sleeping_until = self._moments[0] if self._moments else 1 << 62
-            moment = self._moments[0] / 1000 if self._moments else math.inf
+            moment = self._moments[0] / 1_000_000 if self._moments else math.inf
             try:
                 await self._clock.sleep_until(moment, self._wake)
             finally:
@@ -120,7 +120,7 @@ class Timers:
         self._interrupt()
 
     def _fire_due(self) -> None:
-        now = _milliseconds(self._clock.monotonic())
+        now = _microseconds(self._clock.monotonic())
         while self._moments and self._moments[0] <= now:
             moment = heapq.heappop(self._moments)
             for timer in self._buckets.pop(moment, ()):
@@ -134,7 +134,14 @@ class Timers:
             self._wake.set_result(None)
 
 
-def _milliseconds(seconds: float) -> float:
-    # Whole microseconds: 0.07 * 1000 is over 70 and 1.001 * 1000 below 1001, so that a timer would be a bucket late, or
-    # a sleep until its moment end before it.
-    return round(seconds * 1_000_000) / 1000
+@lru_cache(maxsize=256)
+def _span(delay: float) -> tuple[int, int]:
+    """Return a delay and the width of its bucket, in microseconds; a wait asks for the same one at each poll."""
+    span = max(0, _microseconds(delay))
+    return span, min(_COARSE_MS, max(1, span // 1000 // _FINE_FRACTION)) * 1000
+
+
+def _microseconds(seconds: float) -> int:
+    # Whole ones: 0.07 * 1000 is over 70 and 1.001 * 1000 below 1001, so that a timer would be a bucket late, or a sleep
+    # until its moment end before it.
+    return round(seconds * 1_000_000)
