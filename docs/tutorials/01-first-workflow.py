@@ -34,7 +34,7 @@ with Workflow("weather") as weather:
 # is made when it is not there.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(weather)
 
 print(result.status)
@@ -50,7 +50,7 @@ print(result.context["degrees"])
 # started tomorrow would find it as well.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     for record in runner.tasks(result.id):
         print(record.task_id, record.status, "in attempt", record.attempt)
 
@@ -59,7 +59,7 @@ with Runner("sqlite:///weather.db") as runner:
 # from them.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     for event in runner.events(result.id):
         print(f"{event.at:%H:%M:%S.%f}  {event.type}")
 
@@ -80,11 +80,11 @@ print(len(context["degrees"]), "values")
 # %% [markdown]
 # ## What you have
 #
-# A program that measures, and a record of every time it did: run it again, and `weather.db` holds one more execution.
-# All of them are one query away.
+# A program that measures, and a record of every time it did. Each run of the file adds an execution to `weather.db`, so
+# you may see more lines here than this page, whose program was run once. To begin afresh, delete the file.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     for execution in runner.executions(workflow="weather", limit=3):
         print(f"{execution.created_at:%Y-%m-%d %H:%M}", execution.status)
 

@@ -4,7 +4,7 @@
 # The workflow of the [first lesson](../01-first-workflow/) always measured the same. Now it is told where to measure,
 # and a second task works on what the first one found.
 #
-# Begin a new file, `weather.py`, with this block. As before, put the blocks one below the other, and run the file when
+# Begin `weather.py` anew with this block. As before, put the blocks one below the other, and run the file when
 # a block prints something.
 #
 # ## Data goes in
@@ -36,7 +36,7 @@ with Workflow("weather") as weather:
 # The second argument of `execute` is the *initial context*.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(weather, {"station": "summit"})
 
 for key, value in result.context.items():
@@ -59,18 +59,19 @@ except NotJSONSerializable as error:
     print(error)
 
 # %% [markdown]
-# The message ends with a code and the address of a page about it. You can also look a code up offline, in a terminal:
-# `cloacina explain CLO-1002`.
+# The message ends with a code, and with the address at which this site is to be published. To look a code up, you need
+# no network: type `cloacina explain CLO-1002` in a terminal, or see [the errors](../../reference/errors/) here.
 #
 # Put into the context what the next task needs, and no more. A large file stays a file: pass its path.
 #
 # ## Each task has its own copy
 #
-# What a task changes reaches the tasks that depend on it, and nobody else. Your own dict is not touched either:
+# What a task changes reaches the tasks that depend on it, and the result; nobody else sees it. The dict that you passed
+# is not touched either:
 
 # %%
 request = {"station": "harbour"}
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     runner.execute(weather, request)
 print(request)
 
@@ -95,7 +96,7 @@ class Request(BaseModel):
 
 checked = Workflow("weather", tasks=[measure, average], input=Request)
 
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     try:
         runner.execute(checked, {"station": "sumit"})
     except InvalidInput as error:
@@ -110,7 +111,7 @@ with Runner("sqlite:///weather.db") as runner:
 # One workflow, run for each station. The unit was filled in by the model.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     for station in READINGS:
         found = runner.execute(checked, {"station": station}).context
         print(f"{station:8} {found['average']:5.1f} {found['unit']}")

@@ -4,7 +4,8 @@
 # A report needs an average and the extremes. Both need the measured values, but they don't need each other. You say who
 # needs what. The runner finds the order, and runs side by side what can run side by side.
 #
-# Begin `weather.py` anew with this block. The sleeps stand for work that takes its time.
+# Begin `weather.py` anew with this block. As before, put the blocks one below the other, and run the file when a block
+# prints or draws something. The sleeps stand for work that takes its time.
 
 # %%
 import time
@@ -41,11 +42,11 @@ with Workflow("weather") as weather:
 
 
 # %% [markdown]
-# `report` depends on two tasks. It starts when both have completed, and its context holds what both have written, and
-# what `measure` has: it comes from all ancestors.
+# `report` depends on two tasks. It starts when both have completed. Its context holds what all its ancestors have
+# written: these two, and `measure`.
 
 # %%
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(weather)
     drawing = render_svg(runner.events(result.id))
 
@@ -68,7 +69,7 @@ drawing
 # With one slot the two take turns, and the whole takes longer:
 
 # %%
-with Runner("sqlite:///weather.db", max_concurrent_tasks=1) as runner:
+with Runner("weather.db", max_concurrent_tasks=1) as runner:
     result = runner.execute(weather)
     drawing = render_svg(runner.events(result.id))
 
@@ -110,15 +111,14 @@ with Workflow("wind") as wind:
         context["strongest"] = max(context["gusts"])
 
 
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(wind)
 
 print(result.status)
 print(result.error.message)
 
 # %% [markdown]
-# The line that begins with `attempt` was logged, by Python's `logging` under the name `cloacina`. The others were
-# printed.
+# The line that begins with `task` was logged, by Python's `logging` under the name `cloacina`. The others were printed.
 #
 # The best mend is two keys. Where one key is what you want, say how its values are joined: a function gets the list of
 # them, in the order of the tasks.
@@ -136,7 +136,7 @@ joined = Workflow(
     merge={"gusts": in_one_list},
 )
 
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(joined).raise_for_status()
 
 print(result.context["gusts"], "strongest:", result.context["strongest"])

@@ -3,7 +3,8 @@
 #
 # Thermometers don't always answer. You see what a failed task does to the others, and let the runner try again.
 #
-# Begin `weather.py` anew with this block. The thermometer answers when it is asked for the third time.
+# Begin `weather.py` anew with this block, and go on as before. The thermometer answers when it is asked for the third
+# time.
 
 # %%
 from pathlib import Path
@@ -47,7 +48,7 @@ with Workflow("weather") as weather:
         context["greeting"] = "Good morning!"
 
 
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(weather)
 
 print(result.status)
@@ -97,7 +98,7 @@ def measure(context: Context) -> None:
 
 patient = Workflow("weather", tasks=[measure, average, greet])
 
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(patient).raise_for_status()
     events = runner.events(result.id)
 
@@ -131,7 +132,7 @@ async def listen(context: Context) -> None:
     await anyio.sleep(60)
 
 
-with Runner("sqlite:///weather.db") as runner:
+with Runner("weather.db") as runner:
     result = runner.execute(Workflow("patience", tasks=[listen]))
 
 print(result.error.type, result.error.code)

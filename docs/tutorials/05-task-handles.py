@@ -56,7 +56,7 @@ def deliver_later(seconds: float) -> None:
 
 
 deliver_later(0.5)
-with Runner("sqlite:///waiting.db") as runner:
+with Runner("waiting.db") as runner:
     result = runner.execute(deferred_tasks).raise_for_status()
 
 print("The total is", result.context["total"])
@@ -69,7 +69,7 @@ print("It took", result.context["waited"], "s of waiting")
 
 # %%
 deliver_later(0.5)
-with Runner("sqlite:///waiting.db") as runner:
+with Runner("waiting.db") as runner:
     execution = runner.submit(deferred_tasks)
     time.sleep(0.3)
     for record in runner.tasks(execution.id):
@@ -105,7 +105,7 @@ with Workflow("busy") as busy:
 
 
 deliver_later(0.5)
-with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
+with Runner("waiting.db", max_concurrent_tasks=1) as runner:
     result = runner.execute(busy).raise_for_status()
     drawing = render_svg(runner.events(result.id), seconds=1.2)
 
@@ -145,7 +145,7 @@ with Workflow("starving") as starving:
 
 
 deliver_later(0.5)
-with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
+with Runner("waiting.db", max_concurrent_tasks=1) as runner:
     result = runner.execute(starving).raise_for_status()
     drawing = render_svg(runner.events(result.id), seconds=1.2)
 
@@ -173,7 +173,7 @@ with Workflow("stuck") as stuck:
 
 
 DATA.unlink()
-with Runner("sqlite:///waiting.db", max_concurrent_tasks=1) as runner:
+with Runner("waiting.db", max_concurrent_tasks=1) as runner:
     execution = runner.submit(stuck)
     try:
         execution.wait(timeout=0.3)
@@ -208,7 +208,7 @@ async def wait_a_little(context: Context, handle: TaskHandle) -> None:
 patience = Workflow("patience", tasks=[wait_a_little])
 
 
-with Runner("sqlite:///waiting.db") as runner:
+with Runner("waiting.db") as runner:
     print(runner.execute(patience).context["answer"])
 
 # %% [markdown]
@@ -217,8 +217,8 @@ with Runner("sqlite:///waiting.db") as runner:
 # A task that waits and holds nothing up, its consumer, and two drawings that show what the difference is. Four things
 # to take along:
 #
-# - The condition is asked once at once, while the slot is still held, and then every interval. If it holds already, the
-#   wait costs nothing.
+# - The condition is asked at once, while the slot is still held. If it holds already, the wait costs nothing. Otherwise
+#   the slot is given back, and the condition is asked again after each interval.
 # - It is asked many times, and maybe in another thread. Let it look and not act.
 # - An interval of 100 ms is for lessons. Usual are 1 to 5 s for files, and 10 to 30 s for a service or a person. The
 #   wait may end late by as much.

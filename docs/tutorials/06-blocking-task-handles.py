@@ -43,7 +43,7 @@ def deliver_later(path: Path, seconds: float) -> None:
 
 
 deliver_later(DATA, 0.5)
-with Runner("sqlite:///blocking.db") as runner:
+with Runner("blocking.db") as runner:
     result = runner.execute(deferred_tasks_blocking).raise_for_status()
 
 print("The total is", result.context["total"])
@@ -80,7 +80,7 @@ with Workflow("three_waits") as three_waits:
         time.sleep(0.9)
 
 
-with Runner("sqlite:///blocking.db", max_concurrent_tasks=1) as runner:
+with Runner("blocking.db", max_concurrent_tasks=1) as runner:
     for file, seconds in FILES.items():
         deliver_later(Path(file), seconds)
     result = runner.execute(three_waits).raise_for_status()
@@ -122,7 +122,7 @@ def wait_for_nothing(context: Context, handle: BlockingTaskHandle) -> None:
         log.append("tidied up")
 
 
-with Runner("sqlite:///blocking.db") as runner:
+with Runner("blocking.db") as runner:
     execution = runner.submit(Workflow("in_vain", tasks=[wait_for_nothing]))
     time.sleep(0.3)
     execution.cancel()
