@@ -188,11 +188,11 @@ class HandleError(CloacinaError):
 
 
 class HandleConsumed(HandleError):
-    """Raised when a handle is used after `into_slot_token()`."""
+    """Raised when a handle is used after `into_slot_token()`, or after its task has ended."""
 
     code = "CLO-1201"
-    cause = "into_slot_token() hands the slot to the caller; from then on the handle controls nothing."
-    mend = "Use the token, or don't call into_slot_token()."
+    cause = "into_slot_token() has handed the slot to the caller, or the task has ended: the handle controls nothing."
+    mend = "Use the token, or don't call into_slot_token(). Let a task wait for every job that uses its handle."
 
 
 class ConcurrentWait(HandleError):

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from cloacina.context import Context
-from cloacina.errors import TaskCancelled, TaskTimeout
-from cloacina.execution.blocking_handle import EngineBlockingTaskHandle
+from cloacina.errors import HandleConsumed, TaskCancelled, TaskTimeout
+from cloacina.execution.blocking_body import BlockingBody
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.ids import new_id
 from cloacina.execution.slots import SlotToken
-from cloacina.handle import call_with_task_handle, with_task_handle
+from cloacina.handle import with_task_handle
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Attempt:
         "_shield",
         "_timer",
         "_variables",
+        "_wait",
         "resources",
         "task",
         "token",
@@ -137,6 +138,7 @@ class Attempt:
         self._budget = task.definition.timeout
         self._budget_since = 0.0
         self._timer: Timer | None = None
+        self._wait: Wait | None = None
 
     @property
     def base(self) -> Mapping[str, str]:
@@ -232,17 +234,47 @@ class Attempt:
         outcome = self._judge(error)
         del error
         self._stop_clock()
-        slot = self.token.slot
+        self._end_what_was_left_behind()
         try:
             if not self._has_ended:
-                self._end(outcome, slot)
-            elif slot is not None:
-                self._write_event(EventType.SLOT_FREED, slot)
+                self._end(outcome, self.token.slot)
+            else:
+                self._tell_slot_is_free()
         finally:
             # To the next in the queue now, not after the commit; and after the events that tell of it, so that by the
             # events too a slot has one holder at a time.
             self.token.release()
         self.resources.bodies.rest()
+
+    def _end_what_was_left_behind(self) -> None:
+        """End what a job that outlives the body still does with the handle: nothing may take a slot for it any more."""
+        if self._wait is not None:
+            self._wait.abandon()
+        if self._shield is not None:
+            self._shield.cancel()
+
+    def refuse_if_over(self) -> None:
+        """Refuse to control a task that has ended.
+
+        Raises:
+            TaskCancelled: The thread of a `def` task goes on, and was given up.
+            HandleConsumed: The handle was kept for longer than its task.
+        """
+        if not self._has_ended:
+            return
+        if self.is_stopped and not self.task.definition.is_async:
+            raise TaskCancelled
+        message = (
+            f"task {self.task.definition.id!r} has ended, and its handle controls nothing any more; let the task wait "
+            "for every job that uses the handle"
+        )
+        raise HandleConsumed(message)
+
+    def free_slot(self) -> None:
+        """Give the slot back in the midst of the body; nothing when none is held."""
+        if self._has_ended:
+            self._tell_slot_is_free()
+        self.token.release()
 
     def _judge(self, error: BaseException | None) -> Outcome:
         if self._is_cancelled or self._is_timed_out or error is not None:
@@ -265,6 +297,7 @@ class Attempt:
     def _give_up(self, outcome: Outcome) -> None:
         """Report the outcome of a body that goes on in its thread, with its slot."""
         self._context.discard()
+        self._stop_clock()
         if (slot := self.token.slot) is not None:
             self._write_event(EventType.SLOT_KEPT, slot)
             logger.warning(
@@ -306,7 +339,13 @@ class Attempt:
     # ── What the database and the queries see of a wait ──────────────────────────────────────────────────────────────
 
     def show_deferred(self, wait: Wait | None) -> None:
-        """Store that the task gives its slot back; without a wait, it only lets others go first."""
+        """Store that the task gives its slot back; without a wait, it only lets others go first.
+
+        Raises:
+            TaskCancelled: The task was given up meanwhile.
+            HandleConsumed: The task has ended meanwhile.
+        """
+        self.refuse_if_over()
         self._stop_clock()
         now = self.resources.clock.time()
         self.task.sub_status = SubStatus.DEFERRED
@@ -314,6 +353,7 @@ class Attempt:
         if wait is not None:
             wait.id = new_id()
             wait.phase = WaitPhase.WAITING
+            self._wait = wait
             self.resources.waits[wait.id] = wait
             self.resources.poll_flush.schedule()
             changes.append(wait.creation(now))
@@ -336,6 +376,11 @@ class Attempt:
     def show_active(self, wait: Wait | None) -> None:
         """Store that the task holds a slot again."""
         now = self.resources.clock.time()
+        if self._has_ended:
+            # Given up in the moment of the grant: what is stored of the task is final.
+            if wait is not None:
+                self.show_abandoned(wait)
+            return
         self.task.sub_status = SubStatus.ACTIVE
         changes = [self.task.state(), self.task.event(EventType.TASK_RESUMED, now, self.token.slot)]
         if wait is not None:
@@ -344,56 +389,18 @@ class Attempt:
         self._start_clock()
 
     def show_abandoned(self, wait: Wait) -> None:
-        """Store that the task was cancelled in the wait: it cleans up without a slot."""
+        """Store that the wait has ended, and nothing of the task: it was cancelled, and cleans up without a slot."""
         self.resources.write((self._ended(wait, self.resources.clock.time()),))
 
     def _ended(self, wait: Wait, at: float) -> Change:
         del self.resources.waits[wait.id]
+        self._wait = None
         wait.phase = WaitPhase.ENDED
         return wait.state(at)
 
+    def _tell_slot_is_free(self) -> None:
+        if (slot := self.token.slot) is not None:
+            self._write_event(EventType.SLOT_FREED, slot)
+
     def _write_event(self, kind: EventType, slot: int) -> None:
         self.resources.write((self.task.event(kind, self.resources.clock.time(), slot),))
-
-
-class BlockingBody:
-    """The body of a `def` task, in a thread.
-
-    Args:
-        attempt: What it belongs to.
-        variables: The context variables it runs with.
-    """
-
-    __slots__ = ("_attempt", "_error", "_variables")
-
-    def __init__(self, attempt: Attempt, variables: contextvars.Context) -> None:
-        self._attempt = attempt
-        self._variables = variables
-        self._error: BaseException | None = None
-
-    def start(self) -> None:
-        """Hand the body to a thread."""
-        self._attempt.resources.threads.run(self._call, self._ended)
-
-    def _call(self) -> None:
-        try:
-            self._variables.run(self._run)
-        except BaseException as raised:  # noqa: BLE001 - handed to the loop's thread, where it is judged
-            self._error = raised
-
-    def _run(self) -> None:
-        attempt = self._attempt
-        definition = attempt.task.definition
-        if attempt.is_stopped:
-            raise TaskCancelled
-        if definition.requires_handle:
-            handle = EngineTaskHandle(attempt, attempt.resources.places.place_of(attempt.token))
-            blocking_handle = EngineBlockingTaskHandle(handle)
-            attempt._scope = blocking_handle.calls  # noqa: SLF001 - two halves of one thing
-            call_with_task_handle(blocking_handle, definition.run_blocking, attempt._context)  # noqa: SLF001 - as above
-        else:
-            definition.run_blocking(attempt._context)  # noqa: SLF001 - as above
-
-    def _ended(self) -> None:
-        error, self._error = self._error, None
-        self._attempt._body_ended(error)  # noqa: SLF001 - as above

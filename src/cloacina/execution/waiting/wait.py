@@ -159,7 +159,12 @@ class Wait(Timer):
         return self.outcome is not None
 
     async def until_over(self, token: SlotToken) -> None:
-        """Poll the condition until the wait is over, and queue for a slot; return when the token holds one."""
+        """Poll the condition until the wait is over, and queue for a slot; return when the token holds one.
+
+        Raises:
+            TaskCancelled: The task was given up in the moment in which the slot was granted.
+            HandleConsumed: The task has ended without its wait.
+        """
         self._token = token
         self._is_over = False
         if self.outcome is not None:  # The time was up while the thread queued for its place.
@@ -167,6 +172,16 @@ class Wait(Timer):
         elif not self._answer_is_out:
             self._schedule()
         await self._until_over()
+        self._attempt.refuse_if_over()
+
+    def abandon(self) -> None:
+        """End the wait of a job that the body has left behind: without its task it waits for nothing."""
+        self._disarm()
+        self.outcome = CANCELLED
+        if self._token is not None:
+            self._attempt.resources.slots.withdraw(self._token)
+        self._attempt.show_abandoned(self)
+        self._go_on()
 
     def result(self, default: Any) -> Any:
         """Return what the wait has come to.
@@ -246,9 +261,15 @@ class Wait(Timer):
             self._turn = attempt.resources.loop.one_shot()
             if not slots.is_queued(token):
                 self._reclaim(token)
-            await attempt.shield(self._turn)
+            try:
+                await attempt.shield(self._turn)
+            except BaseException:
+                # asyncio's own cancellation passes through shields: then the body cleans up without a slot, too.
+                if not slots.withdraw(token):
+                    attempt.free_slot()
+                raise
         if attempt.is_stopped and not slots.withdraw(token):
-            token.release()
+            attempt.free_slot()
 
     # The loop's side: callbacks.
 

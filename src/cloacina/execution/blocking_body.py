@@ -1,0 +1,58 @@
+"""The body of a `def` task, in a thread of the engine's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloacina.errors import TaskCancelled
+from cloacina.execution.blocking_handle import EngineBlockingTaskHandle
+from cloacina.execution.handle import EngineTaskHandle
+from cloacina.handle import call_with_task_handle
+
+if TYPE_CHECKING:
+    import contextvars
+
+    from cloacina.execution.attempt import Attempt
+
+
+class BlockingBody:
+    """The body of a `def` task, in a thread.
+
+    Args:
+        attempt: What it belongs to.
+        variables: The context variables it runs with.
+    """
+
+    __slots__ = ("_attempt", "_error", "_variables")
+
+    def __init__(self, attempt: Attempt, variables: contextvars.Context) -> None:
+        self._attempt = attempt
+        self._variables = variables
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
+        """Hand the body to a thread."""
+        self._attempt.resources.threads.run(self._call, self._ended)
+
+    def _call(self) -> None:
+        try:
+            self._variables.run(self._run)
+        except BaseException as raised:  # noqa: BLE001 - handed to the loop's thread, where it is judged
+            self._error = raised
+
+    def _run(self) -> None:
+        attempt = self._attempt
+        definition = attempt.task.definition
+        if attempt.is_stopped:
+            raise TaskCancelled
+        if definition.requires_handle:
+            handle = EngineTaskHandle(attempt, attempt.resources.places.place_of(attempt.token))
+            blocking_handle = EngineBlockingTaskHandle(handle)
+            attempt._scope = blocking_handle.calls  # noqa: SLF001 - two halves of one thing
+            call_with_task_handle(blocking_handle, definition.run_blocking, attempt._context)  # noqa: SLF001 - as above
+        else:
+            definition.run_blocking(attempt._context)  # noqa: SLF001 - as above
+
+    def _ended(self) -> None:
+        error, self._error = self._error, None
+        self._attempt._body_ended(error)  # noqa: SLF001 - as above
