@@ -118,7 +118,7 @@ print(result.status)
 print(result.error.message)
 
 # %% [markdown]
-# The line that begins with `task` was logged, by Python's `logging` under the name `cloacina`. The others were printed.
+# The message with `cannot start` was logged, by Python's `logging` under the name `cloacina`. The rest was printed.
 #
 # The best mend is two keys. Where one key is what you want, say how its values are joined: a function gets the list of
 # them, in the order of the tasks.
