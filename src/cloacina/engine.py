@@ -231,7 +231,7 @@ class Engine:
 
     def cancel(self, run: ExecutionRun) -> bool:
         """Cancel an execution; return False when it had ended already."""
-        if run.is_over:
+        if run.is_over or run.status.is_final:
             return False
         self._refuse_unless_open()
         run.cancel()

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import anyio.lowlevel
 
+from cloacina.errors import RunnerClosed
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
 
@@ -41,6 +42,8 @@ class Scheduler:
         self._commits: set[OneShot[None]] = set()
         self.failure: BaseException | None = None
         """What broke the runner down."""
+        self.is_closed = False
+        """Whether the runner has been left: nothing new is taken on."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -74,6 +77,7 @@ class Scheduler:
             contexts: The initial context of each execution: JSON text by key.
 
         Raises:
+            RunnerClosed: The runner was left before they could be stored.
             StoreWriteFailed: The runner has broken down.
         """
         version = workflow.version
@@ -86,6 +90,9 @@ class Scheduler:
             batch.extend(run.creation(version))
             if not number % _AT_ONCE:
                 await anyio.lowlevel.checkpoint()
+        if self.is_closed:
+            message = "the runner was left while executions were being submitted, and none of them is stored"
+            raise RunnerClosed(message)
         committed: OneShot[None] = self._resources.loop.one_shot()
 
         def start() -> None:
@@ -126,7 +133,8 @@ class Scheduler:
             await idle
 
     async def cancel_all(self) -> None:
-        """Cancel every execution, and return when all have ended."""
+        """Cancel every execution, take on no more, and return when all have ended."""
+        self.is_closed = True
         for number, run in enumerate(list(self._runs.values()), 1):
             run.cancel()
             if not number % _AT_ONCE:
