@@ -124,7 +124,7 @@ class RetryPolicy:
             return isinstance(exception, retry_on)
         try:
             return bool(retry_on(exception))
-        except Exception as error:  # noqa: BLE001 - it says nothing about the task's own error, which must not be lost.
+        except BaseException as error:  # noqa: BLE001 - it says nothing about the task's own error, which must not be lost.
             exception.add_note(f"Not retried: the retry_on function of the task raised {type(error).__name__}: {error}")
             return False
 

@@ -74,6 +74,7 @@ class ExecutionRun:
         "_missing",
         "_owner",
         "_remaining",
+        "_resolved",
         "_resources",
         "_result",
         "_retries",
@@ -120,6 +121,8 @@ class ExecutionRun:
         self._remaining = len(self.tasks)
         # The state before task i until it has completed, then the state after it.
         self._states: list[State | None] = [None] * len(self.tasks)
+        # What the newest ready task sees: tasks that depend on the same one share it.
+        self._resolved: tuple[State, Mapping[str, str], Mapping[str, Writers]] | None = None
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
         self._started_at: float | None = None
@@ -288,10 +291,12 @@ class ExecutionRun:
         ]
         self._states[position] = state = self._merger.join(seen)
         try:
-            base, conflicts = self._merger.resolve(self._context, state)
+            if self._resolved is None or self._resolved[0] is not state:
+                self._resolved = (state, *self._merger.resolve(self._context, state))
+            _, base, conflicts = self._resolved
             if conflicts:
                 raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")
-        except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
+        except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
             self._fail(position, error_record(error, task.definition.id, None), now, None)
             return
         task.status = TaskStatus.READY
@@ -352,7 +357,7 @@ class ExecutionRun:
         state = self._merger.join(states)
         try:
             return self._merger.resolve(self._context, state)
-        except Exception as error:  # noqa: BLE001 - a user's merge function may raise anything
+        except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
             if self.error is None:
                 self.error = error_record(error, None, None)
             return self._merger.undisputed(self._context, state), {}
@@ -361,6 +366,7 @@ class ExecutionRun:
         self.is_over = True
         # What only the running needed is not kept by those who keep the result.
         self._states.clear()
+        self._resolved = None
         self._missing = None
         self._owner.run_ended(self)
         self.wake()

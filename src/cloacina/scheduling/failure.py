@@ -7,7 +7,7 @@ from pathlib import Path
 from traceback import TracebackException
 
 from cloacina.errors import CloacinaError
-from cloacina.execution.waiting.wording import text_of
+from cloacina.execution.waiting.wording import storable, text_of
 from cloacina.store.records import ErrorRecord
 
 _OWN_FOLDER = str(Path(__file__).resolve().parent.parent) + os.sep
@@ -23,7 +23,7 @@ def error_record(error: BaseException, task_id: str | None, attempt: int | None)
         attempt=attempt,
         type=kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}",
         message=text_of(error),
-        traceback="".join(told.format()),
+        traceback=storable("".join(told.format())),
         code=getattr(error, "code", None) if kind.__module__ == CloacinaError.__module__ else None,
     )
 

@@ -19,11 +19,16 @@ def describe(error: BaseException) -> str:
 def text_of(error: BaseException) -> str:
     """Return what an exception says."""
     if isinstance(error, CloacinaError):
-        return error.message
+        return storable(error.message)
     try:
-        return str(error)
+        return storable(str(error))
     except Exception as failure:  # noqa: BLE001 - it must not hide the exception that is to be told
         return f"<its text cannot be shown: {type(failure).__name__}>"
+
+
+def storable(text: str) -> str:
+    """Return a text without what no database and no file can hold: the bytes of an undecodable file name."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def name_of(condition: Condition) -> str:
