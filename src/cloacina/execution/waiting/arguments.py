@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
+import reprlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import InvalidOption, InvalidWait
-from cloacina.retry import seconds
+from cloacina.retry import LONGEST, seconds
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from cloacina.handle import Condition
 
 
@@ -26,8 +25,11 @@ def check_polling(condition: Condition, poll_interval_ms: int, tolerate_errors: 
     if not callable(condition):
         message = f"a wait needs a function to call, such as path.exists; got {condition!r}"
         raise InvalidWait(message)
-    if not _is_whole(poll_interval_ms, 1):
-        message = f"poll_interval_ms is a whole number of milliseconds, at least 1; got {poll_interval_ms!r}"
+    if not _is_whole(poll_interval_ms, 1, LONGEST * 1000):
+        message = (
+            "poll_interval_ms is a whole number of milliseconds, at least 1 and at most 100 years; "
+            f"got {reprlib.repr(poll_interval_ms)}"
+        )
         raise InvalidWait(message)
     if not _is_whole(tolerate_errors, 0):
         message = f"tolerate_errors is a whole number, at least 0; got {tolerate_errors!r}"
@@ -73,6 +75,9 @@ def time_limit(timeout: float | timedelta | None, deadline: datetime | None, now
     if not isinstance(deadline, datetime) or deadline.utcoffset() is None:  # pyright: ignore[reportUnnecessaryIsInstance]
         message = f"deadline is a datetime with a time zone, such as datetime.now(UTC) + …; got {deadline!r}"
         raise InvalidWait(message)
+    if deadline - datetime.fromtimestamp(now, UTC) > timedelta(seconds=LONGEST):
+        message = f"deadline is at most 100 years from now; got {deadline!r}"
+        raise InvalidWait(message)
     return max(0.0, deadline.timestamp() - now)
 
 
@@ -83,5 +88,5 @@ def returns_awaitable(condition: Condition) -> bool:
     )
 
 
-def _is_whole(value: object, minimum: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value < math.inf
+def _is_whole(value: object, minimum: int, maximum: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum

@@ -27,14 +27,17 @@ class PollFlush:
         self._resources = resources
         self._pending: Iterator[Wait] = iter(())
         self._is_scheduled = False
+        self._is_due_again = False
 
     def schedule(self) -> None:
         """Flush in a few seconds, unless that is coming already; called when a wait begins, and after each poll."""
+        self._is_due_again = True
         if not self._is_scheduled:
             self._is_scheduled = True
             self._resources.timers.call_after(FLUSH_SECONDS, self._begin)
 
     def _begin(self) -> None:
+        self._is_due_again = False
         waits = self._resources.waits
         self._pending = iter([wait for wait in waits.values() if wait.polls != wait.flushed_polls])
         self._go_on()
@@ -49,3 +52,5 @@ class PollFlush:
             self._resources.timers.call_after(_PAUSE_SECONDS, self._go_on)
             return
         self._is_scheduled = False
+        if self._is_due_again:  # Polled after its portion was written, and perhaps not for a long time again.
+            self.schedule()

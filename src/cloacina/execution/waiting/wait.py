@@ -408,12 +408,14 @@ class Wait(Timer):
 
     def state(self, ended_at: float | None = None) -> Change:
         """Return the change that stores this wait as it is."""
-        self.flushed_polls = self.polls
+        next_poll_at = self.next_poll_at
+        if next_poll_at is not None:  # Otherwise it is stored again when the next poll is planned.
+            self.flushed_polls = self.polls
         return changes.wait_state(
             self.id,
             self.phase or WaitPhase.WAITING,
             self.polls,
-            self.next_poll_at,
+            next_poll_at,
             self.errors,
             self.last_error,
             self.outcome,
