@@ -224,8 +224,6 @@ class InvalidWait(HandleError):
 
     code = "CLO-1205"
     cause = "The condition is no function, the poll interval below 1 ms, or a duration is negative or over 100 years."
-        "The condition is not callable, the poll interval is below 1 ms, or a duration is negative or over 100 years."
-    )
     mend = "Pass a function (not its result), poll_interval_ms of at least 1, and either timeout or deadline."
 
 
