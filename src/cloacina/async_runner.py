@@ -78,8 +78,8 @@ class AsyncRunner:
     cancels what has not ended.
 
     Args:
-        database: The address of the database, such as `sqlite:///reports.db`, `sqlite://` (in memory), or the file as
-            a `pathlib.Path`. Default: the variable `CLOACINA_DATABASE`, or `sqlite:///cloacina.db`.
+        database: The address of the database, such as `sqlite:///reports.db`, `sqlite://` (in memory), or the path of
+            the file. Default: the variable `CLOACINA_DATABASE`, or `sqlite:///cloacina.db`.
         max_concurrent_tasks: The number of slots, at least 1. Default: `CLOACINA_MAX_CONCURRENT_TASKS`, or 4.
         max_blocking_waits: How many `def` tasks may be in a wait at once; each keeps a thread. A further one keeps its
             slot until one of them has ended. Default: `CLOACINA_MAX_BLOCKING_WAITS`, or 1 000.

@@ -25,7 +25,7 @@ class Configuration:
     """The settings of a runner.
 
     Attributes:
-        database: The address of the database (`CLOACINA_DATABASE`).
+        database: The address of the database, or the path of its file (`CLOACINA_DATABASE`).
         max_concurrent_tasks: The number of slots (`CLOACINA_MAX_CONCURRENT_TASKS`).
         max_blocking_waits: How many `def` tasks may be in a wait at once, each with its thread
             (`CLOACINA_MAX_BLOCKING_WAITS`).

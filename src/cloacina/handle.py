@@ -152,16 +152,18 @@ class TaskHandle(Protocol):
         The condition may run in another thread and is never called twice at the same time. A slow one delays neither
         the event loop nor another task's wait, only its own next call. An `async def` condition is awaited.
 
-        Every exit but cancellation takes a slot again first, the errors below as well. Cancellation ends the wait at
-        once: the code in `finally` then runs without a slot.
+        Every exit but the cancellation of the task takes a slot again first, the errors below as well. So does a cancel
+        scope of the body's own, such as `anyio.move_on_after`: it ends the wait, and the body goes on once it has its
+        slot. Cancellation of the task ends the wait at once: the code in `finally` then runs without a slot.
 
         Args:
             condition: A function without arguments. Any truthy value that it returns, or whose awaiting returns, ends
                 the wait.
             poll_interval_ms: Milliseconds between the end of one call and the next, at least 1. The wait is late by up
                 to this interval: 1 000 to 5 000 suit a file, 10 000 to 30 000 an external service or a person.
-            timeout: Seconds, or a timedelta, until the wait gives up. It bounds the wait, not the queueing for a slot
-                after it, and it does not count against the task's own `timeout`.
+            timeout: Seconds, or a timedelta, until the wait gives up. The condition is called once more then, and has
+                up to a second to answer. It bounds the wait, not the queueing for a slot after it, and it does not
+                count against the task's own `timeout`.
             deadline: The moment at which the wait gives up, instead of `timeout`; a datetime with a time zone.
             default: What to return when the time is over, instead of raising `WaitTimeout`.
             tolerate_errors: How many errors in a row the condition may raise before the wait fails. A call that
@@ -175,9 +177,9 @@ class TaskHandle(Protocol):
             ConditionError: The condition raised more often in a row than `tolerate_errors` allows; its exception is
                 the cause.
             InvalidWait: A condition is not callable, there is none, the interval is below 1 ms, a duration is negative
-                or not finite, or both `timeout` and `deadline` are given. The slot is not touched.
+                or over 100 years, or both `timeout` and `deadline` are given. The slot is not touched.
             ConcurrentWait: Another wait of this handle has not ended. Use `wait_all` or `wait_any`.
-            HandleConsumed: `into_slot_token()` was called before.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
         """
         ...
 
@@ -219,7 +221,7 @@ class TaskHandle(Protocol):
 
         Raises:
             ConcurrentWait: A wait of this handle has not ended.
-            HandleConsumed: `into_slot_token()` was called before.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
         """
         ...
 
@@ -231,7 +233,7 @@ class TaskHandle(Protocol):
 
         Raises:
             ConcurrentWait: A wait of this handle has not ended.
-            HandleConsumed: `into_slot_token()` was called before.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
         """
         ...
 

@@ -80,7 +80,7 @@ class WaitPhase(StrEnum):
     WAITING = "waiting"
     """Its condition is not met; the task holds no slot."""
     RESUMING = "resuming"
-    """Its condition is met, its time is up, or it failed; the task queues for a slot to go on."""
+    """It is over: met, out of time, failed, or left by the task; the task queues for a slot to go on."""
     ENDED = "ended"
     """The task went on, or was cancelled."""
 
@@ -249,13 +249,13 @@ class WaitRecord:
     polls: int
     """How often the condition has been called. Stored every few seconds."""
     next_poll_at: datetime | None
-    """When the condition is called next. Stored every few seconds."""
+    """When the condition is called next; None while it is being called. Stored every few seconds."""
     errors: int
     """How often the condition has raised."""
     last_error: str | None
     """The text of the exception that the condition raised last."""
     outcome: str | None
-    """How the wait ended; None while it has not."""
+    """How the wait ended: `met`, `timeout`, `error` or `cancelled`; None while it has not."""
     ended_at: datetime | None
     """When it ended."""
 
