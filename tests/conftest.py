@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import cast
 
 import hypothesis
@@ -29,3 +30,13 @@ hypothesis.settings.load_profile("reproducible")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run every async test on both backends."""
     return cast("str", request.param)
+
+
+# Quick ones first. The browser last: until its end it keeps an event loop in this thread, beside which no other may run.
+_ORDER = ("unit", "integration", "packaging", "docs", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the suites in their order, whatever order they are named in."""
+    folder = Path(__file__).parent
+    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(folder).parts[0]))
