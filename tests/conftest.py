@@ -32,7 +32,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return cast("str", request.param)
 
 
-# Quick ones first. The browser last: until its end it keeps an event loop in this thread, beside which no other may run.
+# Quick ones first. The browser last: it keeps an event loop in this thread, beside which no other may run.
 _ORDER = ("unit", "integration", "packaging", "docs", "browser")
 
 
