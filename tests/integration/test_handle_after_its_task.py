@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from typing import TYPE_CHECKING, Any
@@ -161,32 +160,3 @@ async def test_a_handle_is_of_no_use_after_its_task(use: Callable[[TaskHandle], 
             await use(kept[0])
         with pytest.raises(HandleConsumed, match="'keeping' has ended"):
             kept[0].into_slot_token()
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_second_cancellation_of_asyncio_s_own_leaves_nothing_in_the_queue(until: Until) -> None:
-    cancelled = anyio.Event()
-    after: list[tuple[int, bool]] = []
-
-    @task
-    async def waiting(context: Context, handle: TaskHandle) -> None:
-        wait = asyncio.create_task(handle.defer_until(lambda: False, poll_interval_ms=1))
-        await until(lambda: not handle.is_slot_held())
-        wait.cancel()
-        await until(lambda: slots.queued == 1)  # The body may go on, so the wait takes the slot back first.
-        wait.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await wait
-        after.append((slots.queued, handle.is_slot_held()))
-        cancelled.set()
-
-    @task
-    async def busy(context: Context) -> None:
-        await cancelled.wait()
-
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
-        slots = runner._engine._resources.slots
-        result = await runner.execute(Workflow("both", tasks=[waiting, busy]))
-        assert result.status is ExecutionStatus.COMPLETED
-        assert after == [(0, False)]
-        assert slots.available == 1

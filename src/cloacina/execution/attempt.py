@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -15,13 +14,14 @@ from cloacina.errors import HandleConsumed, TaskCancelled, TaskTimeout
 from cloacina.execution.blocking_body import BlockingBody
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.ids import new_id
+from cloacina.execution.outcome import CANCELLED, Outcome
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from cloacina.execution.resources import Resources
     from cloacina.execution.task_execution import TaskExecution
@@ -32,23 +32,6 @@ if TYPE_CHECKING:
 _NO_LIMIT = nullcontext()
 
 logger = logging.getLogger("cloacina.execution")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an attempt ended.
-
-    Attributes:
-        status: Completed, Failed or Cancelled.
-        changes: What a completed one changed in its context; None marks a deletion.
-        error: What a failed one raised.
-        is_last: Whether it was decided already that no other attempt follows.
-    """
-
-    status: TaskStatus
-    changes: Mapping[str, str | None] | None = None
-    error: BaseException | None = None
-    is_last: bool = False
 
 
 class AttemptOwner(Protocol):
@@ -75,9 +58,6 @@ class Stoppable(Protocol):
     def cancel(self) -> None:
         """Stop as soon as possible."""
         ...
-
-
-CANCELLED = Outcome(TaskStatus.CANCELLED)
 
 
 class Attempt:
@@ -223,11 +203,25 @@ class Attempt:
             # This frame and the exception refer to each other, and what the body's frames hold is to be freed with it.
             del error
 
-    async def shield(self, granted: Awaitable[None]) -> None:
-        """Wait for a slot; a cancel scope of the body's own does not end that, the end of the attempt does."""
-        with anyio.CancelScope(shield=True) as self._shield:
-            await granted
-        self._shield = None
+    async def regain_slot(self, queue: Callable[[], Awaitable[None]]) -> BaseException | None:
+        """Wait until the body, which goes on, has its slot again; only the end of the attempt ends that.
+
+        Args:
+            queue: Queues for the slot, unless that is done already, and waits for it.
+
+        Returns:
+            The cancellation of asyncio's own that came meanwhile, for the body to hear of. It passes through shields.
+        """
+        interruption: BaseException | None = None
+        while not (self.token.is_held() or self.is_stopped or self._has_ended):
+            try:
+                with anyio.CancelScope(shield=True) as self._shield:
+                    await queue()
+            except anyio.get_cancelled_exc_class() as error:
+                interruption = error
+            finally:
+                self._shield = None
+        return interruption
 
     def _body_ended(self, error: BaseException | None) -> None:
         self._scope = None

@@ -83,10 +83,12 @@ class EngineTaskHandle:
         try:
             attempt.show_deferred(None)
             token.release()
-            await attempt.shield(token.reclaim())
+            interruption = await attempt.regain_slot(token.reclaim)
             if not token.is_held():
                 await anyio.lowlevel.checkpoint()  # raises: the attempt was cancelled
             attempt.show_active(None)
+            if interruption is not None:
+                raise interruption
         finally:
             self._is_waiting = False
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from cloacina.context import decode, encode_mapping
-from cloacina.execution.attempt import Attempt, Outcome
+from cloacina.execution.attempt import Attempt
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.scheduling.failure import error_record
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
     from cloacina.scheduling.merging import ContextMerger, State, Writers

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -257,19 +258,15 @@ class Wait(Timer):
         if token is None:
             return  # The slot was not given back yet.
         slots = attempt.resources.slots
-        if not attempt.is_stopped and not token.is_held():
-            self._turn = attempt.resources.loop.one_shot()
-            if not slots.is_queued(token):
-                self._reclaim(token)
-            try:
-                await attempt.shield(self._turn)
-            except BaseException:
-                # asyncio's own cancellation passes through shields: then the body cleans up without a slot, too.
-                if not slots.withdraw(token):
-                    attempt.free_slot()
-                raise
+        await attempt.regain_slot(partial(self._queue_again, token))
         if attempt.is_stopped and not slots.withdraw(token):
             attempt.free_slot()
+
+    async def _queue_again(self, token: SlotToken) -> None:
+        self._turn = self._attempt.resources.loop.one_shot()
+        if not self._attempt.resources.slots.is_queued(token):
+            self._reclaim(token)
+        await self._turn
 
     # The loop's side: callbacks.
 
