@@ -81,6 +81,7 @@ class ExecutionRun:
         "_retries",
         "_started_at",
         "_states",
+        "_users",
         "_variables",
         "_waiters",
         "error",
@@ -119,6 +120,8 @@ class ExecutionRun:
         ]
         # How many dependencies of a task have not completed; it has an entry from the first that has.
         self._missing: dict[int, int] | None = None
+        # How many dependents of a task have not completed; it has an entry from the first that has.
+        self._users: dict[int, int] = {}
         self._remaining = len(self.tasks)
         # The state before task i until it has completed, then the state after it.
         self._states: list[State | None] = [None] * len(self.tasks)
@@ -203,7 +206,17 @@ class ExecutionRun:
             self._states[position] = self._merger.after(before, position, changed)
             task.changes = encode_changes(changed)
         task.error = None
+        self._drop_superseded_states(position)
         self._finish_task(task, TaskStatus.COMPLETED, now, slot, partial(self._release_dependents, position))
+
+    def _drop_superseded_states(self, position: int) -> None:
+        """Forget the states that only this task still needed: in a long chain, each holds all that came before it."""
+        graph = self.workflow.graph
+        for dependency in graph.dependencies[position]:
+            users = self._users.get(dependency, len(graph.dependents[dependency])) - 1
+            self._users[dependency] = users
+            if not users:
+                self._states[dependency] = None
 
     def _retry(self, position: int, base: Mapping[str, str], record: ErrorRecord, now: float, slot: int | None) -> None:
         task = self.tasks[position]
@@ -367,6 +380,7 @@ class ExecutionRun:
         self.is_over = True
         # What only the running needed is not kept by those who keep the result.
         self._states.clear()
+        self._users.clear()
         self._resolved = None
         self._missing = None
         self._owner.run_ended(self)
