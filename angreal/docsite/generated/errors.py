@@ -49,6 +49,11 @@ def find_reproducer(code: str, docs: Path) -> Path | None:
     return next((file for file in (folder / f"{code}.py", folder / f"{code}.console") if file.exists()), None)
 
 
+def message_file(code: str, docs: Path) -> Path:
+    """Return the file that holds what an error says when its program raises it; there is none if it says nothing."""
+    return docs / "reference" / "reproducers" / f"{code}.txt"
+
+
 def families() -> list[str]:
     """Return the names of the families of errors, in the order of their codes."""
     return list(dict.fromkeys(_slug(kind) for kind in errors_by_code().values() if kind is not CloacinaError))
@@ -84,6 +89,9 @@ def _reproducer(code: str, kind: ErrorClass, docs: Path) -> Iterator[str]:
     yield f"## {code} `{kind.__name__}` {{ #{code.lower()} }}\n"
     yield f"{_raised_when(kind)} [Its entry](../errors.md#{code.lower()})\n"
     yield f"```{language}\n{file.read_text(encoding='utf-8').strip()}\n```\n"
+    message = message_file(code, docs)
+    if message.exists():
+        yield f"It says:\n\n```text\n{message.read_text(encoding='utf-8').strip()}\n```\n"
 
 
 def _raised_when(kind: ErrorClass) -> str:
