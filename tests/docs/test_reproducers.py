@@ -65,9 +65,9 @@ def test_program_raises_its_error(
     except BaseException as error:  # noqa: BLE001 - a task's cancellation is none of the others
         raised = "".join(traceback.format_exception_only(error))
     else:
-        match names.get("result"):
-            case ExecutionResult(error=record) if record is not None:
-                kept = record.traceback
+        result = names.get("result")
+        if isinstance(result, ExecutionResult) and result.error is not None:
+            kept = result.error.traceback
     shown = capfd.readouterr().out + raised
     assert reproducer.stem in shown
     check_message(reproducer.stem, message_in(raised or kept, reproducer.stem), tmp_path, update=update)
