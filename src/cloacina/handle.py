@@ -231,6 +231,9 @@ class TaskHandle(Protocol):
         For code that decides itself when the slot is held. Every later call on the handle raises `HandleConsumed`. The
         slot is free again when the token releases it, or when the token is lost: nothing refers to it any more.
 
+        Returns:
+            A `SlotToken` that holds the slot, with `release()`, `reclaim()` and `is_held()`.
+
         Raises:
             ConcurrentWait: A wait of this handle has not ended.
             HandleConsumed: `into_slot_token()` was called before, or the task has ended.
@@ -312,7 +315,11 @@ class BlockingTaskHandle(Protocol):
         ...
 
     def into_slot_token(self) -> BlockingHeldSlot:
-        """Consume the handle, and hand its hold on the slot to the caller; see `TaskHandle.into_slot_token`."""
+        """Consume the handle, and hand its hold on the slot to the caller; see `TaskHandle.into_slot_token`.
+
+        Returns:
+            A token that holds the slot, with `release()`, `reclaim()` and `is_held()`, all of them not awaited.
+        """
         ...
 
 
