@@ -6,6 +6,7 @@ What depends on the process (its streams, its imports) is tested on a process; t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -317,3 +318,11 @@ def test_what_runs_nothing_imports_no_database(folder: Path, arguments: list[str
         check=False,
     )
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_running_a_workflow_leaves_the_logging_of_its_caller_as_it_was(invoke: Invocation) -> None:
+    logger = logging.getLogger("cloacina.scheduling")
+    level = logger.level
+    code, _, _ = invoke("run", "flows.py:breaking")
+    assert code == ExitCode.FAILED
+    assert logger.level == level

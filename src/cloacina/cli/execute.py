@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from rich.console import Console
@@ -22,7 +22,7 @@ from cloacina.runner import Runner
 from cloacina.store.records import ExecutionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -61,6 +61,18 @@ class ProgressView(Protocol):
         ...
 
 
+@contextmanager
+def _without_logged_failures() -> Generator[None]:
+    """Log no failed task: failures are shown, with their traceback at the end. What else is logged stays."""
+    scheduling = logging.getLogger("cloacina.scheduling")
+    level = scheduling.level
+    scheduling.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        scheduling.setLevel(level)
+
+
 def execute(
     workflow: Workflow, context: Mapping[str, Any], *, database: str | Path, slots: int, as_json: bool
 ) -> tuple[ExitCode, dict[str, Any] | None]:
@@ -82,11 +94,10 @@ def execute(
     """
     stream = sys.stderr if as_json else sys.stdout
     console = Console(file=stream, highlight=False)
-    # Failures are shown with their traceback at the end; what else the engine has to say must not get lost.
-    logging.getLogger("cloacina.scheduling").setLevel(logging.ERROR)
     progress = ExecutionProgress({task.id: not task.dependencies for task in workflow.tasks.values()})
     view: ProgressView
-    with Interruption() as interruption, Runner(database, max_concurrent_tasks=slots) as runner:
+    runner = Runner(database, max_concurrent_tasks=slots)
+    with _without_logged_failures(), Interruption() as interruption, runner:
         execution = runner.submit(workflow, context)
         if stream.isatty() and not console.is_dumb_terminal:
             view = TableProgress(workflow.name, progress, slots, console)
