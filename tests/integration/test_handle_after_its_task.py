@@ -25,7 +25,7 @@ from cloacina.execution.waiting.wait import Wait
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from conftest import Until
+    from tests.integration.conftest import Until
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from cloacina import AsyncRunner, Context, ExecutionStatus, TaskHandle, Workflow
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from conftest import Until
+    from tests.integration.conftest import Until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 

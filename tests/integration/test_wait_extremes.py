@@ -13,7 +13,7 @@ from cloacina.execution.waiting import flush
 from cloacina.store import queries
 
 if TYPE_CHECKING:
-    from conftest import Until, UntilWait
+    from tests.integration.conftest import Until, UntilWait
 
 pytestmark = pytest.mark.anyio
 
