@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from abc import ABC, abstractmethod
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,16 @@ _COARSE_MS = 20
 _FINE_FRACTION = 10
 
 
-class Timer:
+class Timer(ABC):
     """Something that is due at a moment. Subclasses say what happens in `fire`."""
 
     __slots__ = ("_bucket",)
 
     _bucket: int | None
 
+    @abstractmethod
     def fire(self) -> None:
         """Do what is due. Called once on the loop's thread; the timer is disarmed by then."""
-        raise NotImplementedError
 
 
 class CallbackTimer(Timer):
