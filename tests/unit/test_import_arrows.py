@@ -47,7 +47,7 @@ def test_the_contracts_hold() -> None:
 @pytest.mark.parametrize(
     ("lower", "upper"),
     [
-        ("errors.py", "cloacina.store"),
+        ("errors/base.py", "cloacina.store"),
         ("store/__init__.py", "cloacina.execution"),
         ("execution/__init__.py", "cloacina.scheduling"),
         ("scheduling/__init__.py", "cloacina.runner"),

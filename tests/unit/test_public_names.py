@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import cloacina
-from cloacina.errors import CommandError, error_classes
+import cloacina.errors
+from cloacina.errors import CommandError, PackageError, error_classes
 
 SOURCE = Path(inspect.getfile(cloacina))
 HEAVY = ["sqlalchemy", "pydantic", "alembic", "anyio._backends", "rich", "typer", "asyncio", "trio"]
@@ -108,9 +109,17 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = cloacina.Scheduler  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_every_error_is_public_but_those_of_the_command_line() -> None:
-    errors = {kind.__name__ for kind in error_classes() if not issubclass(kind, CommandError)}
+def test_every_error_of_defining_and_running_workflows_is_public_and_the_base_of_those_about_packages() -> None:
+    errors = {
+        kind.__name__
+        for kind in error_classes()
+        if not issubclass(kind, (CommandError, PackageError)) or kind is PackageError
+    }
     assert errors <= set(cloacina.__all__)
+
+
+def test_every_error_is_a_public_name_of_its_own_module() -> None:
+    assert {kind.__name__ for kind in error_classes()} <= set(cloacina.errors.__all__)
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

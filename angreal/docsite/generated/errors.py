@@ -69,8 +69,8 @@ def _entries(docs: Path) -> Iterator[str]:
 
 
 def _entry(code: str, kind: ErrorClass, docs: Path) -> Iterator[str]:
-    # The second address is the one by which other pages refer to the class.
-    yield f"[](){{#{kind.__module__}.{kind.__name__}}}\n"
+    # The further addresses are those by which other pages refer to the class: its public one, and where it is written.
+    yield f"[](){{#cloacina.errors.{kind.__name__}}}[](){{#{kind.__module__}.{kind.__name__}}}\n"
     yield f"### {code} `{kind.__name__}` {{ #{code.lower()} }}\n"
     yield f"{_raised_when(kind)}\n"
     yield f"Cause\n:   {kind.cause}\n"

@@ -5,7 +5,17 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Self
 
-from cloacina.errors import CloacinaError, ExecutionCancelled, ExecutionError, StoreError, UnknownWorkflow
+from cloacina.errors import (
+    ArchiveError,
+    CloacinaError,
+    DependencyError,
+    ExecutionCancelled,
+    ExecutionError,
+    PackageError,
+    SignatureError,
+    StoreError,
+    UnknownWorkflow,
+)
 
 
 class ExitCode(IntEnum):
@@ -25,10 +35,23 @@ class ExitCode(IntEnum):
     USAGE = 2, "wrong usage or input: nothing was run"
     STORE = 3, "the database cannot be opened, read or written"
     CANCELLED = 4, "the execution was cancelled by someone else"
+    PROJECT = 5, "the project cannot be made a package; nothing was written"
+    DEPENDENCIES = 6, "the dependencies cannot be locked or packaged: uv, the network, a missing wheel"
+    PACKAGE = 7, "the package is not valid, was changed, or lacks what was asked for"
+    SIGNATURE = 8, "the signature is missing, not valid or not trusted"
     DEFECT = 70, "a defect in Cloacina itself; the traceback is shown"
     INTERRUPTED = 130, "interrupted by Ctrl+C; the execution is cancelled"
     OUTPUT_CLOSED = 141, "nobody reads the output any more; the execution is cancelled"
     TERMINATED = 143, "asked to end by SIGTERM; the execution is cancelled"
+
+
+# The first that fits stands.
+_PACKAGE_CODES = {
+    DependencyError: ExitCode.DEPENDENCIES,
+    ArchiveError: ExitCode.PACKAGE,
+    SignatureError: ExitCode.SIGNATURE,
+    PackageError: ExitCode.PROJECT,
+}
 
 
 def exit_code_of(error: CloacinaError) -> ExitCode:
@@ -39,4 +62,7 @@ def exit_code_of(error: CloacinaError) -> ExitCode:
         return ExitCode.CANCELLED
     if isinstance(error, ExecutionError) and not isinstance(error, UnknownWorkflow):
         return ExitCode.FAILED
+    for kind, code in _PACKAGE_CODES.items():
+        if isinstance(error, kind):
+            return code
     return ExitCode.USAGE

@@ -1,0 +1,231 @@
+"""Every error that Cloacina raises on purpose, as one tree, each with a stable code.
+
+::
+
+    CloacinaError
+    ├── ContextError          NotJSONSerializable · ContextSealed · ContextConflict · InvalidInput
+    ├── DefinitionError       UnknownDependency · DependencyCycle · DuplicateTask · EmptyWorkflow · InvalidName
+    │                         InvalidTask · WrongHandleType · InvalidOption
+    ├── HandleError           HandleConsumed · ConcurrentWait · ConditionError · WaitTimeout · InvalidWait
+    │                         NoTaskHandle
+    ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
+    │                         UnknownWorkflow · UnknownExecution · RunnerClosed
+    ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
+    ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidContextArgument · UnknownErrorCode
+    └── PackageError
+        ├── ProjectError      ProjectNotFound · InvalidProject · EntryModuleNotFound · InvalidSource · NoTasksFound
+        │                     UndiscoverableTask · UnpackableFile · ProjectExists
+        ├── DependencyError   UvNotFound · UvVersionUntested · UnsatisfiableDependencies · DependencyNotFound
+        │                     NetworkUnavailable · StaleLock · DependencyNotPackageable · MissingWheels
+        │                     HashMismatch · UvFailed
+        ├── BuildError        NotReproducible · ImportCheckFailed · OutputNotWritable
+        ├── ArchiveError      PackageNotReadable · InvalidArchive · ArchiveLimitExceeded · UnsafeArchive
+        │                     PackageTampered · InvalidManifest · UnsupportedManifest · TargetNotInPackage
+        │                     ExtractionFailed
+        └── SignatureError    SigningUnavailable · InvalidSigningKey · InvalidSignature · PackageNotSigned
+                              UnknownSigner · ExpiredSigner · InvalidAllowedSigners
+
+    TaskCancelled (BaseException): unwinds a blocking task, as the event loop's own exception unwinds an async one
+
+The docstring of a class says when it is raised. ``cause`` and ``mend`` are what ``cloacina explain CODE`` shows.
+"""
+
+from __future__ import annotations
+
+from cloacina.errors.base import (
+    DOCUMENTATION_URL,
+    CloacinaError,
+    documentation_url,
+)
+from cloacina.errors.command import (
+    CommandError,
+    FileNotLoadable,
+    InvalidContextArgument,
+    UnknownErrorCode,
+    WorkflowNotFound,
+)
+from cloacina.errors.definition import (
+    ContextConflict,
+    ContextError,
+    ContextSealed,
+    DefinitionError,
+    DependencyCycle,
+    DuplicateTask,
+    EmptyWorkflow,
+    InvalidInput,
+    InvalidName,
+    InvalidOption,
+    InvalidTask,
+    NotJSONSerializable,
+    UnknownDependency,
+    WrongHandleType,
+)
+from cloacina.errors.execution import (
+    ExecutionCancelled,
+    ExecutionError,
+    ExecutionFailed,
+    InvalidTaskResult,
+    RunnerClosed,
+    TaskTimeout,
+    UnknownExecution,
+    UnknownWorkflow,
+)
+from cloacina.errors.handle import (
+    ConcurrentWait,
+    ConditionError,
+    HandleConsumed,
+    HandleError,
+    InvalidWait,
+    NoTaskHandle,
+    TaskCancelled,
+    WaitTimeout,
+)
+from cloacina.errors.lookup import (
+    error_classes,
+    errors_by_code,
+    join_names,
+)
+from cloacina.errors.packaging import (
+    ArchiveError,
+    ArchiveLimitExceeded,
+    BuildError,
+    DependencyError,
+    DependencyNotFound,
+    DependencyNotPackageable,
+    EntryModuleNotFound,
+    ExpiredSigner,
+    ExtractionFailed,
+    HashMismatch,
+    ImportCheckFailed,
+    InvalidAllowedSigners,
+    InvalidArchive,
+    InvalidManifest,
+    InvalidProject,
+    InvalidSignature,
+    InvalidSigningKey,
+    InvalidSource,
+    MissingWheels,
+    NetworkUnavailable,
+    NoTasksFound,
+    NotReproducible,
+    OutputNotWritable,
+    PackageError,
+    PackageNotReadable,
+    PackageNotSigned,
+    PackageTampered,
+    ProjectError,
+    ProjectExists,
+    ProjectNotFound,
+    SignatureError,
+    SigningUnavailable,
+    StaleLock,
+    TargetNotInPackage,
+    UndiscoverableTask,
+    UnknownSigner,
+    UnpackableFile,
+    UnsafeArchive,
+    UnsatisfiableDependencies,
+    UnsupportedManifest,
+    UvFailed,
+    UvNotFound,
+    UvVersionUntested,
+)
+from cloacina.errors.store import (
+    StoreError,
+    StoreTooNew,
+    StoreUnavailable,
+    StoreWriteFailed,
+    UnsupportedDatabase,
+)
+
+__all__ = [
+    "DOCUMENTATION_URL",
+    "ArchiveError",
+    "ArchiveLimitExceeded",
+    "BuildError",
+    "CloacinaError",
+    "CommandError",
+    "ConcurrentWait",
+    "ConditionError",
+    "ContextConflict",
+    "ContextError",
+    "ContextSealed",
+    "DefinitionError",
+    "DependencyCycle",
+    "DependencyError",
+    "DependencyNotFound",
+    "DependencyNotPackageable",
+    "DuplicateTask",
+    "EmptyWorkflow",
+    "EntryModuleNotFound",
+    "ExecutionCancelled",
+    "ExecutionError",
+    "ExecutionFailed",
+    "ExpiredSigner",
+    "ExtractionFailed",
+    "FileNotLoadable",
+    "HandleConsumed",
+    "HandleError",
+    "HashMismatch",
+    "ImportCheckFailed",
+    "InvalidAllowedSigners",
+    "InvalidArchive",
+    "InvalidContextArgument",
+    "InvalidInput",
+    "InvalidManifest",
+    "InvalidName",
+    "InvalidOption",
+    "InvalidProject",
+    "InvalidSignature",
+    "InvalidSigningKey",
+    "InvalidSource",
+    "InvalidTask",
+    "InvalidTaskResult",
+    "InvalidWait",
+    "MissingWheels",
+    "NetworkUnavailable",
+    "NoTaskHandle",
+    "NoTasksFound",
+    "NotJSONSerializable",
+    "NotReproducible",
+    "OutputNotWritable",
+    "PackageError",
+    "PackageNotReadable",
+    "PackageNotSigned",
+    "PackageTampered",
+    "ProjectError",
+    "ProjectExists",
+    "ProjectNotFound",
+    "RunnerClosed",
+    "SignatureError",
+    "SigningUnavailable",
+    "StaleLock",
+    "StoreError",
+    "StoreTooNew",
+    "StoreUnavailable",
+    "StoreWriteFailed",
+    "TargetNotInPackage",
+    "TaskCancelled",
+    "TaskTimeout",
+    "UndiscoverableTask",
+    "UnknownDependency",
+    "UnknownErrorCode",
+    "UnknownExecution",
+    "UnknownSigner",
+    "UnknownWorkflow",
+    "UnpackableFile",
+    "UnsafeArchive",
+    "UnsatisfiableDependencies",
+    "UnsupportedDatabase",
+    "UnsupportedManifest",
+    "UvFailed",
+    "UvNotFound",
+    "UvVersionUntested",
+    "WaitTimeout",
+    "WorkflowNotFound",
+    "WrongHandleType",
+    "documentation_url",
+    "error_classes",
+    "errors_by_code",
+    "join_names",
+]

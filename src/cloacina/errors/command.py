@@ -1,0 +1,44 @@
+"""Errors of the command line."""
+
+from __future__ import annotations
+
+from cloacina.errors.base import CloacinaError
+
+
+class CommandError(CloacinaError):
+    """The base of errors of the command line."""
+
+    code = "CLO-1500"
+    cause = "A command was given arguments that it cannot work with."
+
+
+class FileNotLoadable(CommandError):
+    """Raised when the file given to `cloacina run` cannot be imported."""
+
+    code = "CLO-1501"
+    cause = "The file does not exist, is not Python, or raised while it was imported."
+    mend = "Correct the path, or the error that the message shows."
+
+
+class WorkflowNotFound(CommandError):
+    """Raised when the file given to `cloacina run` does not hold the workflow asked for."""
+
+    code = "CLO-1502"
+    cause = "The file holds no workflow, several of which none was named, or none of that name."
+    mend = "Name one: cloacina run FILE:workflow."
+
+
+class InvalidContextArgument(CommandError):
+    """Raised when `--context` is not a JSON object or its file cannot be read."""
+
+    code = "CLO-1503"
+    cause = "--context takes a JSON object, or @ and the path of a file that holds one."
+    mend = 'Quote it for the shell: --context \'{"key": "value"}\'.'
+
+
+class UnknownErrorCode(CommandError):
+    """Raised when `cloacina explain` is given a code that does not exist."""
+
+    code = "CLO-1504"
+    cause = "No error has that code."
+    mend = "Codes look like CLO-1203; the reference lists all of them."

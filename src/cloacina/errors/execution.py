@@ -1,0 +1,86 @@
+"""Errors about running workflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloacina.errors.base import CloacinaError
+
+
+class ExecutionError(CloacinaError):
+    """The base of errors about running workflows."""
+
+    code = "CLO-1300"
+    cause = "A workflow did not run to its end, or was asked for in a way that the runner cannot serve."
+
+
+class ExecutionFailed(ExecutionError):
+    """Raised by `raise_for_status()` for a failed execution.
+
+    Attributes:
+        result: The `ExecutionResult`.
+    """
+
+    code = "CLO-1301"
+    cause = "A task failed in its last attempt, or the results of tasks conflict."
+    mend = "result.error names the task, the attempt and the exception, with its traceback."
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class ExecutionCancelled(ExecutionError):
+    """Raised by `raise_for_status()` for a cancelled execution.
+
+    Attributes:
+        result: The `ExecutionResult`.
+    """
+
+    code = "CLO-1302"
+    cause = "The execution was cancelled: by cancel(), or because the runner's `with` block was left by an exception."
+    mend = "Submit it again if its result is still wanted."
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class TaskTimeout(ExecutionError):
+    """Raised in the name of a task that held a slot for longer than its `timeout`."""
+
+    code = "CLO-1303"
+    cause = "The attempt held its slot for longer than timeout=; time in waits does not count."
+    mend = "Allow more time, make the task faster, or wait with the handle instead of in the body."
+
+
+class InvalidTaskResult(ExecutionError):
+    """Raised in the name of a task that returned something else than None or its context."""
+
+    code = "CLO-1304"
+    cause = "A task hands its results on by writing to the context; another return value would be lost."
+    mend = "Write context['key'] = value, and return nothing."
+
+
+class UnknownWorkflow(ExecutionError):
+    """Raised when a workflow is submitted by a name that is not registered."""
+
+    code = "CLO-1305"
+    cause = "No workflow of that name was given to runner.register()."
+    mend = "Register it, or submit the Workflow object itself."
+
+
+class UnknownExecution(ExecutionError):
+    """Raised when an execution id is not known to this runner's store, or not to this runner."""
+
+    code = "CLO-1306"
+    cause = "The store holds no execution of that id, or another runner owns it."
+    mend = "Check the id and the database."
+
+
+class RunnerClosed(ExecutionError):
+    """Raised when a runner is used outside of its `with` block, or while that is being left."""
+
+    code = "CLO-1307"
+    cause = "The runner has not been entered yet, or has been left."
+    mend = "Use it inside of `with Runner(...) as runner:`."
