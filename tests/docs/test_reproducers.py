@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cloacina.errors import CloacinaError, errors_by_code
+from cloacina.errors import errors_by_code
 from cloacina.store.records import ExecutionResult
-from docsite.generated.errors import find_reproducer, message_file
+from docsite.generated.errors import find_reproducer, heads_family, message_file
 
 DOCS = Path(__file__).parents[2] / "docs"
 REPRODUCERS = sorted((DOCS / "reference" / "reproducers").iterdir())
@@ -27,10 +27,6 @@ WIDTH = 80
 
 def name(reproducer: Path) -> str:
     return reproducer.name
-
-
-def heads_family(kind: type) -> bool:
-    return kind is CloacinaError or CloacinaError in kind.__bases__
 
 
 def message_in(shown: str, code: str) -> str:

@@ -15,6 +15,7 @@ from cloacina.errors import (
     ConditionError,
     ExecutionCancelled,
     ExecutionFailed,
+    PackageError,
     TaskCancelled,
     WaitTimeout,
     documentation_url,
@@ -116,7 +117,8 @@ def test_every_code_lies_in_the_range_of_its_base(kind: type[CloacinaError | Tas
 @every_error
 def test_the_text_ends_with_the_code_and_the_link(kind: type[CloacinaError]) -> None:
     error = kind("What was found, what was expected, what to do.")
-    link = f"{DOCUMENTATION_URL}/reference/errors/#{kind.code.lower()}"
+    page = "package-errors" if issubclass(kind, PackageError) else "errors"
+    link = f"{DOCUMENTATION_URL}/reference/{page}/#{kind.code.lower()}"
     assert str(error) == f"What was found, what was expected, what to do. [{kind.code}] {link}"
     assert error.message == "What was found, what was expected, what to do."
     assert documentation_url(kind.code) == link

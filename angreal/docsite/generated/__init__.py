@@ -15,7 +15,7 @@ from docsite.diagrams import DIAGRAMS
 from docsite.generated import benchmarks
 from docsite.generated.commands import command_reference
 from docsite.generated.database import database_reference
-from docsite.generated.errors import error_reference, families, reproducers
+from docsite.generated.errors import error_reference, families, package_error_reference, reproducers
 from docsite.generated.events import event_reference
 from docsite.generated.settings import settings_reference
 from docsite.generated.timelines import deferring_seconds, deferring_timeline, sleeping_seconds, sleeping_timeline
@@ -42,6 +42,7 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-memory": benchmarks.memory_plot,
     "figures-targets": benchmarks.targets,
     "figures-waits": benchmarks.waits_table,
+    "package-errors": package_error_reference,
     "settings": settings_reference,
     "sleeping-seconds": sleeping_seconds,
     "sleeping-timeline": sleeping_timeline,

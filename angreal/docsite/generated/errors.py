@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import griffe
 
-from cloacina.errors import CloacinaError, TaskCancelled, errors_by_code
+from cloacina.errors import CloacinaError, PackageError, TaskCancelled, errors_by_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +20,21 @@ _SECTION = re.compile(r"^(Args|Attributes|Example|Examples|Raises|Returns|Note|S
 
 
 def error_reference(docs: Path) -> str:
-    """Return the entries of all errors as Markdown, one group for each family.
+    """Return the entries of all errors but those about packages as Markdown, one group for each family.
 
     Args:
         docs: The folder of the pages; the reproducers lie in `reference/reproducers/` below it.
     """
-    return "\n".join(_entries(docs))
+    return "\n".join(_entries(docs, are_about_packages=False))
+
+
+def package_error_reference(docs: Path) -> str:
+    """Return the entries of the errors about packages, which have a page of their own.
+
+    Args:
+        docs: The folder of the pages.
+    """
+    return "\n".join(_entries(docs, are_about_packages=True))
 
 
 def reproducers(family: str, docs: Path) -> str:
@@ -59,9 +68,11 @@ def families() -> list[str]:
     return list(dict.fromkeys(_slug(kind) for kind in errors_by_code().values() if kind is not CloacinaError))
 
 
-def _entries(docs: Path) -> Iterator[str]:
+def _entries(docs: Path, *, are_about_packages: bool) -> Iterator[str]:
     title = ""
     for code, kind in errors_by_code().items():
+        if issubclass(kind, PackageError) is not are_about_packages:
+            continue
         if _family_title(kind) != title:
             title = _family_title(kind)
             yield f"## {title}\n"
@@ -69,8 +80,8 @@ def _entries(docs: Path) -> Iterator[str]:
 
 
 def _entry(code: str, kind: ErrorClass, docs: Path) -> Iterator[str]:
-    # The further addresses are those by which other pages refer to the class: its public one, and where it is written.
-    yield f"[](){{#cloacina.errors.{kind.__name__}}}[](){{#{kind.__module__}.{kind.__name__}}}\n"
+    # The second address is the one by which other pages refer to the class.
+    yield f"[](){{#{kind.__module__}.{kind.__name__}}}\n"
     yield f"### {code} `{kind.__name__}` {{ #{code.lower()} }}\n"
     yield f"{_raised_when(kind)}\n"
     yield f"Cause\n:   {kind.cause}\n"
@@ -87,7 +98,8 @@ def _reproducer(code: str, kind: ErrorClass, docs: Path) -> Iterator[str]:
         return
     language = {".py": "python", ".console": "console"}[file.suffix]
     yield f"## {code} `{kind.__name__}` {{ #{code.lower()} }}\n"
-    yield f"{_raised_when(kind)} [Its entry](../errors.md#{code.lower()})\n"
+    page = "package-errors.md" if issubclass(kind, PackageError) else "errors.md"
+    yield f"{_raised_when(kind)} [Its entry](../{page}#{code.lower()})\n"
     yield f"```{language}\n{file.read_text(encoding='utf-8').strip()}\n```\n"
     message = message_file(code, docs)
     if message.exists():
@@ -107,9 +119,14 @@ def _attributes(kind: ErrorClass) -> str:
     return "; ".join(f"`{entry.name}`: {entry.description.rstrip('.')}" for entry in entries)
 
 
+def heads_family(kind: ErrorClass) -> bool:
+    """Return whether an error is there to be caught in place of those below it, and is not raised itself."""
+    return kind in (CloacinaError, PackageError) or CloacinaError in kind.__bases__ or PackageError in kind.__bases__
+
+
 def _family(kind: ErrorClass) -> ErrorClass | None:
-    """Return the class directly below `CloacinaError` that an error belongs to, None outside of the tree."""
-    return next((base for base in kind.__mro__ if CloacinaError in base.__bases__), None)
+    """Return the nearest class that heads a family which an error belongs to, None outside of the tree."""
+    return next((base for base in kind.__mro__ if issubclass(base, CloacinaError) and heads_family(base)), None)
 
 
 def _family_title(kind: ErrorClass) -> str:

@@ -229,3 +229,8 @@ __all__ = [
     "errors_by_code",
     "join_names",
 ]
+
+# A traceback names the place where a class can be imported from, and not the one where it happens to be written.
+for _name in __all__:
+    if isinstance(_class := globals()[_name], type):
+        _class.__module__ = __name__

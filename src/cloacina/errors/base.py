@@ -10,7 +10,8 @@ DOCUMENTATION_URL = "https://cloacina.example"
 
 def documentation_url(code: str) -> str:
     """Return the address of the reference entry of an error code."""
-    return f"{DOCUMENTATION_URL}/reference/errors/#{code.lower()}"
+    page = "package-errors" if code.startswith("CLO-2") else "errors"
+    return f"{DOCUMENTATION_URL}/reference/{page}/#{code.lower()}"
 
 
 class CloacinaError(Exception):

@@ -9,7 +9,8 @@ from cloacina.errors.handle import TaskCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-_OWN_MODULES = "cloacina.errors."
+
+_PUBLIC_MODULE = "cloacina.errors"
 
 
 def error_classes() -> Iterator[type[CloacinaError | TaskCancelled]]:
@@ -19,7 +20,7 @@ def error_classes() -> Iterator[type[CloacinaError | TaskCancelled]]:
         kind = pending.pop(0)
         yield kind
         # Other people's subclasses inherit a code that is not theirs.
-        pending.extend(child for child in kind.__subclasses__() if child.__module__.startswith(_OWN_MODULES))
+        pending.extend(child for child in kind.__subclasses__() if child.__module__ == _PUBLIC_MODULE)
     yield TaskCancelled
 
 
