@@ -1,0 +1,3 @@
+"""Workflow packages: from a project to one file that another machine verifies and runs."""
+
+from __future__ import annotations
