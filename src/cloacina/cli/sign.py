@@ -1,0 +1,98 @@
+"""`cloacina sign`: put a signature into a package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cloacina.cli.passphrase import passphrase_of
+from cloacina.errors import CommandError, InvalidSignature
+
+if TYPE_CHECKING:
+    from cloacina.packaging.archive import Package
+    from cloacina.packaging.signing import PublicKey
+
+
+def sign(
+    package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="The .cloacina file to sign.", show_default=False)],
+    *,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="An Ed25519 private key, as `ssh-keygen -t ed25519` makes it. A passphrase is asked for, or taken "
+            "from CLOACINA_SIGNING_PASSPHRASE.",
+        ),
+    ] = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Instead of a key: a signature that `ssh-keygen -Y sign -n cloacina-package` made of the output of "
+            "`cloacina inspect --fingerprint`.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write; by default in place of PACKAGE."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON document to stdout, and everything else to stderr.")
+    ] = False,
+) -> None:
+    """Check a package, and put a signature over its fingerprint into it; signatures of other keys stay."""
+    if key is not None and signature is None:
+        signed, public = _sign_with(package, key, output)
+    elif signature is not None and key is None:
+        signed, public = _attach(package, signature, output)
+    else:
+        raise CommandError(
+            f"sign takes either --key FILE, a private key, or --signature FILE, what ssh-keygen signed; "
+            f"got {'neither' if key is None else 'both'}."
+        )
+    _show(signed, public, as_json=as_json)
+
+
+def _sign_with(package: Path, file: Path, output: Path | None) -> tuple[Package, PublicKey]:
+    from cloacina.packaging.signing import load_private_key, sign_package  # noqa: PLC0415 - only packages need it
+
+    key = load_private_key(file, passphrase_of(file))
+    return sign_package(package, key, output=output), key.public
+
+
+def _attach(package: Path, file: Path, output: Path | None) -> tuple[Package, PublicKey]:
+    from cloacina.packaging.signing import attach_signature  # noqa: PLC0415 - as above
+    from cloacina.packaging.signing.sshsig import LARGEST, parse_signature  # noqa: PLC0415
+
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(LARGEST + 1).decode("utf-8", "replace")
+    except OSError as error:
+        raise InvalidSignature(f"The signature {file} cannot be read: {error.strerror}.") from None
+    return attach_signature(package, text, output=output), parse_signature(text.encode()).key
+
+
+def _show(package: Package, key: PublicKey, *, as_json: bool) -> None:
+    about = package.manifest.package
+    if as_json:
+        document = {
+            "file": str(package.path),
+            "package": {"name": about.name, "version": about.version},
+            "fingerprint": package.fingerprint,
+            "signature": {
+                "file": f"signatures/{key.file_name}",
+                "key_type": key.kind,
+                "key_fingerprint": key.fingerprint,
+            },
+            "signatures": len(package.signatures),
+        }
+        print(json.dumps(document, indent=2))
+        return
+    print(f"Signed {package.path}: {about.name} {about.version}")
+    print(f"  fingerprint  {package.fingerprint}")
+    print(f"  key          {key.kind} {key.fingerprint}")
+    if (others := len(package.signatures) - 1) > 0:
+        print(f"  besides      {others} earlier {'signature' if others == 1 else 'signatures'} of other keys")
