@@ -1,0 +1,21 @@
+"""The `.cloacina` file: a canonical USTAR stream in zstd, written reproducibly and read as an enemy's file."""
+
+from __future__ import annotations
+
+from cloacina.packaging.archive.contents import (
+    ContentsEntry,
+    Member,
+    describe_member,
+    parse_contents,
+    render_contents,
+)
+from cloacina.packaging.archive.names import check_path
+
+__all__ = [
+    "ContentsEntry",
+    "Member",
+    "check_path",
+    "describe_member",
+    "parse_contents",
+    "render_contents",
+]
