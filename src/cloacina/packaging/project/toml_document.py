@@ -65,10 +65,11 @@ def read_toml(path: Path, shown: str) -> TomlDocument:
     Raises:
         InvalidProject: It cannot be read, or is not UTF-8 or not TOML; the message has the line and the column.
         FileNotFoundError: There is no such file.
+        NotADirectoryError: What should be its folder is a file.
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         raise InvalidProject(f"{shown} cannot be read: {error.strerror}.") from error
