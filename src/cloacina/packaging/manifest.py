@@ -82,7 +82,7 @@ class PackageInfo(_Model):
     fingerprint: Fingerprint = ""
     """The package's identity: SHA-256 of this manifest as RFC 8785 JSON, without this field and without `signature`."""
 
-    targets: Annotated[_Array[PlatformName], Field(min_length=1)]
+    targets: Annotated[_Array[PlatformName], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
     """The platforms that the package runs on."""
 
     contents_sha256: Sha256 | None = None
@@ -227,9 +227,11 @@ def manifest_of(document: Mapping[str, Any]) -> Manifest:
         raise _invalid(
             [_problem(each) for each in details if each["type"] != "too_short" or not each["input"]]
         ) from None
+    # Both have a default for a manifest that is being made.
+    made = {"package.fingerprint": manifest.package.fingerprint, "created_at": document.get("created_at")}
+    if missing := [f"{path} is missing" for path, value in made.items() if not value]:
+        raise _invalid(missing)
     check_manifest(manifest)
-    if not manifest.package.fingerprint:
-        raise _invalid(["package.fingerprint is missing"])
     return manifest
 
 
