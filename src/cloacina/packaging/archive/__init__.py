@@ -10,6 +10,7 @@ from cloacina.packaging.archive.contents import (
     render_contents,
 )
 from cloacina.packaging.archive.names import check_path
+from cloacina.packaging.archive.writing import write_archive
 
 __all__ = [
     "ContentsEntry",
@@ -18,4 +19,5 @@ __all__ = [
     "describe_member",
     "parse_contents",
     "render_contents",
+    "write_archive",
 ]
