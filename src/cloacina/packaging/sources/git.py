@@ -12,8 +12,8 @@ from cloacina.errors import ProjectError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# These say where a repository is, whatever folder git is started in; inside of a git hook they are set.
-_LOCATIONS: Final = frozenset(
+# These say where a repository is, whatever folder git is started in, or what a path means. A git hook sets some.
+_MISLEADING: Final = frozenset(
     {
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_COMMON_DIR",
@@ -21,6 +21,7 @@ _LOCATIONS: Final = frozenset(
         "GIT_GLOB_PATHSPECS",
         "GIT_ICASE_PATHSPECS",
         "GIT_INDEX_FILE",
+        "GIT_LITERAL_PATHSPECS",
         "GIT_NAMESPACE",
         "GIT_NOGLOB_PATHSPECS",
         "GIT_OBJECT_DIRECTORY",
@@ -66,7 +67,7 @@ def git_answer(folder: Path) -> dict[str, str] | None:
     paths = [path for path in listed.stdout.split("\0") if path]
     answer = {os.path.join(folder, path.rstrip("/")): "ignored by git" for path in paths}  # noqa: PTH118 - text
     if paths:
-        answer |= _patterns(program, folder, listed.stdout)
+        answer |= _patterns(program, folder, paths)
     return answer
 
 
@@ -75,23 +76,25 @@ def work_tree_above(folder: Path) -> Path | None:
     return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), None)
 
 
-def _patterns(program: str, folder: Path, paths: str) -> dict[str, str]:
+def _patterns(program: str, folder: Path, paths: list[str]) -> dict[str, str]:
     """Return for ignored paths which pattern, in which line of which file, each is ignored by."""
     # It answers with 1 when there is no pattern for any: each is a folder of which everything is ignored.
-    asked = _run(program, folder, "check-ignore", "--stdin", "--verbose", "-z", given=paths)
+    # A path that began with a colon would be taken for a pattern with options.
+    given = "\0".join(f"./{path}" for path in paths)
+    asked = _run(program, folder, "check-ignore", "--stdin", "--verbose", "-z", given=given)
     if asked.returncode not in {0, 1}:
         raise _failure(folder, asked.stderr)
     fields = iter(asked.stdout.split("\0"))
     return {
-        os.path.join(folder, path.rstrip("/")): f"ignored by git ({source}, line {line}: {pattern})"  # noqa: PTH118
+        os.path.join(folder, path[2:].rstrip("/")): f"ignored by git ({source}, line {line}: {pattern})"  # noqa: PTH118
         for source, line, pattern, path in zip(fields, fields, fields, fields, strict=False)
     }
 
 
 def _run(program: str, folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _LOCATIONS}
-    # Messages in English, nothing written, and paths that are taken as they are.
-    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    environment = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    # Messages in English, and nothing is written.
+    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     return subprocess.run(  # noqa: S603 - the program was looked up, and the arguments are made here
         # A file system monitor is a program that the repository's configuration names.
         [program, "-c", "core.fsmonitor=false", *arguments],

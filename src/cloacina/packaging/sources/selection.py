@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cloacina.packaging.sources.ignored import Ignored
 
 _DEEPEST: Final = 64  # folders in folders; names of that many do not fit into a package
+_NO_MATCH: Final = "it matches no file"
 _EXECUTABLE: Final = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
@@ -124,7 +125,7 @@ class _Search:
         self._include = Patterns(project.include)
         # Of each pattern of `include`, why the first path that it matches is not packed; None once one is.
         self._missed: dict[str, str | None] = {
-            pattern: "it matches no file" for pattern in project.include if not pattern.startswith("!")
+            pattern: _NO_MATCH for pattern in project.include if not pattern.startswith("!")
         }
         self._matchers = {pattern: Patterns([pattern]) for pattern in self._missed}
         self.files: list[SourceFile] = []
@@ -158,8 +159,7 @@ class _Search:
         if ".gitignore" in names:
             ignored = ignored.with_rules_in(folder)
         for entry in entries:
-            reason = left_out if above else why_left_out(self._project, entry.name)
-            self._consider(entry, above + entry.name, ignored, reason)
+            self._consider(entry, above, ignored, left_out)
 
     def shown(self, file: SourceFile) -> str:
         """Return the path of a file in the project."""
@@ -198,20 +198,20 @@ class _Search:
                         f" {left_out} is left out: {reason}. Let it be packed, or name another module."
                     )
 
-    def _consider(self, entry: os.DirEntry[str], path: str, ignored: Ignored, left_out: str | None) -> None:
-        is_folder = entry.is_dir(follow_symlinks=False)
+    def _consider(self, entry: os.DirEntry[str], above: str, ignored: Ignored, left_out: str | None) -> None:
+        path, is_folder = above + entry.name, entry.is_dir(follow_symlinks=False)
         shown = f"{path}/" if is_folder else path
-        reason = self._never(entry, path, ignored, is_folder=is_folder)
-        if reason is not None:
+        if reason := self._never(entry, path, ignored, is_folder=is_folder):
             self._leave_out(shown, reason)
+            return
+        if not above:
+            left_out = why_left_out(self._project, entry.name)
+        if not is_folder and (left_out is None or self._include.match(path)):
+            self._add(entry, path)
         elif is_folder and left_out is None:
             self.visit(Path(entry.path), shown, ignored)
-        elif is_folder:
-            self._look_for_included(Path(entry.path), shown, ignored, left_out or "")
-        elif left_out is None or self._include.match(path):
-            self._add(entry, path)
-        else:
-            self._leave_out(path, left_out)
+        elif left_out is not None and not (is_folder and self._adds_from(Path(entry.path), shown, ignored, left_out)):
+            self.excluded.append((shown, left_out))
 
     def _never(self, entry: os.DirEntry[str], path: str, ignored: Ignored, *, is_folder: bool) -> str | None:
         """Return why a file or a folder is left out even where `include` names it."""
@@ -221,14 +221,14 @@ class _Search:
             return f"exclude {pattern!r}"
         return ignored.reason(Path(entry.path), is_folder=is_folder)
 
-    def _look_for_included(self, folder: Path, path: str, ignored: Ignored, left_out: str) -> None:
-        """Look for files of `include` in a folder that is left out otherwise; without any, say it in one line."""
+    def _adds_from(self, folder: Path, path: str, ignored: Ignored, left_out: str) -> bool:
+        """Add the files of `include` from a folder that is left out otherwise, and return whether there are any."""
         packed, lines = len(self.files), len(self.excluded)
         if self._include and path.count("/") < _DEEPEST:
             self.visit(folder, path, ignored, left_out)
         if len(self.files) == packed:
-            del self.excluded[lines:]
-            self._leave_out(path, left_out)
+            del self.excluded[lines:]  # one line for the folder says it all
+        return len(self.files) > packed
 
     def _add(self, entry: os.DirEntry[str], path: str) -> None:
         target = path.removeprefix(self._prefix)
@@ -250,9 +250,10 @@ class _Search:
         self.files.append(SourceFile(target, Path(entry.path), mode, status.st_size))
 
     def _leave_out(self, path: str, reason: str) -> None:
+        """Leave out what `include` cannot add."""
         self.excluded.append((path, reason))
         for pattern in self._matching(path):
-            if self._missed[pattern] is not None:
+            if self._missed[pattern] == _NO_MATCH:
                 self._missed[pattern] = f"{path} is left out: {reason}"
 
     def _matching(self, path: str) -> list[str]:
