@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
@@ -178,7 +177,7 @@ def test_a_linked_work_tree_and_a_clone_are_packed_alike(root: Path) -> None:
     assert packed(linked) == packed(clone) == packed(root) == ["b.py", "pipeline/tasks.py"]
 
 
-@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"])
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
 def test_variables_that_a_git_hook_sets_do_not_mislead(name: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = root.with_name("other")
     write(other, "a.py")
@@ -186,7 +185,7 @@ def test_variables_that_a_git_hook_sets_do_not_mislead(name: str, root: Path, mo
     write(root, "src/a.log", "src/tracked.log")
     (root / ".gitignore").write_text("*.log\n")
     commit(root, "src/tracked.log")
-    values = {"GIT_INDEX_FILE": ".git/index", "GIT_WORK_TREE": ".", "GIT_DIR": ".git", "GIT_COMMON_DIR": ".git"}
+    values = {"GIT_INDEX_FILE": ".git/index", "GIT_WORK_TREE": ".", "GIT_DIR": ".git"}
     monkeypatch.setenv(name, str(other / values[name]))
     assert packed(root) == ["pipeline/tasks.py", "tracked.log"]
 
@@ -217,14 +216,6 @@ def test_no_program_that_the_repository_names_is_run(root: Path) -> None:
     git(root, "config", "core.fsmonitor", str(monitor))
     assert packed(root) == ["pipeline/tasks.py"]
     assert not (root.parent / "was-run").exists()
-
-
-def test_nothing_of_the_repository_is_written(root: Path) -> None:
-    commit(root, "src/pipeline/tasks.py")
-    os.utime(root / "src" / "pipeline" / "tasks.py", (0, 0))  # the index would like to be refreshed
-    before = (root / ".git" / "index").read_bytes()
-    packed(root)
-    assert (root / ".git" / "index").read_bytes() == before
 
 
 @pytest.mark.parametrize("program", ["none", "xcrun"])

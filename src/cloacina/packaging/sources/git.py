@@ -93,8 +93,7 @@ def _patterns(program: str, folder: Path, paths: list[str]) -> dict[str, str]:
 
 def _run(program: str, folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
-    # Messages in English, and nothing is written.
-    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    environment["LC_ALL"] = "C"  # messages in English
     return subprocess.run(  # noqa: S603 - the program was looked up, and the arguments are made here
         # A file system monitor is a program that the repository's configuration names.
         [program, "-c", "core.fsmonitor=false", *arguments],
