@@ -10,14 +10,18 @@ from cloacina.packaging.archive.contents import (
     render_contents,
 )
 from cloacina.packaging.archive.names import check_path
+from cloacina.packaging.archive.package import Package
+from cloacina.packaging.archive.reading import read_package
 from cloacina.packaging.archive.writing import write_archive
 
 __all__ = [
     "ContentsEntry",
     "Member",
+    "Package",
     "check_path",
     "describe_member",
     "parse_contents",
+    "read_package",
     "render_contents",
     "write_archive",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 MEBIBYTE = 1024 * 1024
 
 MAX_ENTRIES = 50_000
-"""Files in an archive, signatures and manifest included."""
+"""Files that CONTENTS lists."""
 
 MAX_UNPACKED_BYTES = 2 * 1024 * MEBIBYTE
 """The whole tar stream: headers, files and padding. A packed file that is larger than this is refused as well."""

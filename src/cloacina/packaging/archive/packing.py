@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cloacina.errors import UnpackableFile
 from cloacina.packaging.archive.limits import (
-    MAX_ENTRIES,
     MAX_FILE_BYTES,
     MAX_RATIO,
     MAX_UNPACKED_BYTES,
@@ -116,8 +115,6 @@ class PackedStream:
 
 
 def _unpacked_size(entries: Sequence[ContentsEntry]) -> int:
-    if len(entries) > MAX_ENTRIES:
-        raise UnpackableFile(f"The package has {len(entries):,} files; it may have {MAX_ENTRIES:,}.")
     for entry in entries:
         if entry.size > MAX_FILE_BYTES:
             raise UnpackableFile(
