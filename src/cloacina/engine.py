@@ -81,7 +81,8 @@ class Engine:
         self.refuse_if_used()
         configuration, clock = self._configuration, self._clock
         self._store = await anyio.to_thread.run_sync(Store.open, configuration.database, configuration.durability)
-        loop = EventLoop.current()
+        self._loop = loop = EventLoop.current()
+        loop.open()
         self._journal = Journal(loop, self._store.write)
         bodies = Bodies(clock)
         slots = SlotPool(configuration.max_concurrent_tasks, loop=loop)
@@ -102,6 +103,7 @@ class Engine:
             self._store.start(loop.post, self._scheduler.break_down)
             self._stop_watching = clock.watch(loop, self._is_idle)
         except BaseException:
+            loop.close()
             await anyio.to_thread.run_sync(self._store.close)
             raise
         self._timers_ended: OneShot[None] = loop.one_shot()
@@ -142,6 +144,7 @@ class Engine:
         resources.conditions.close()
         resources.threads.close()
         await anyio.to_thread.run_sync(self._store.close)
+        self._loop.close()
 
     async def _run_timers(self) -> None:
         try:

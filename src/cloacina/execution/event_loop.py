@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+import anyio
 import anyio.lowlevel
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ class EventLoop(ABC):
     Attributes:
         on_error: Called on the loop's thread with an exception that a posted callback raised.
         after_callback: Called on the loop's thread after each callback.
+        cancel_scope: Makes a scope, as `anyio.CancelScope` does.
         receives_interrupts: Whether a Ctrl+C may be raised in a task that was spawned. Trio raises it in the main task
             only, and Python in the main thread only.
     """
@@ -55,6 +60,8 @@ class EventLoop(ABC):
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
+        # The backend's own class: `anyio.CancelScope()` finds out anew each time which one that is.
+        self.cancel_scope = type(anyio.CancelScope())
         self.on_error: Callable[[BaseException], None] = _log_error
         self.after_callback: Callable[[], None] = _nothing
 
@@ -70,6 +77,17 @@ class EventLoop(ABC):
             return TrioLoop(token)
         return AsyncioLoop(token)
 
+    @abstractmethod
+    def open(self) -> None:
+        """Prepare for many callbacks; on the loop's thread only. Everything works without, but takes longer."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what `open` took; on the loop's thread only.
+
+        Callbacks that were posted before still run, and others can still be posted.
+        """
+
     def is_own_thread(self) -> bool:
         """Return whether the caller is on the loop's thread."""
         return threading.get_ident() == self._thread
@@ -84,7 +102,10 @@ class EventLoop(ABC):
 
     @abstractmethod
     def call_soon(self, callback: Callable[[], object]) -> None:
-        """Run a callback in the next turn of the loop; on the loop's thread only."""
+        """Run a callback in one of the next turns of the loop, behind the first steps of all tasks started before.
+
+        On the loop's thread only.
+        """
 
     @abstractmethod
     def one_shot(self) -> OneShot[Any]:
@@ -122,18 +143,61 @@ class AsyncioLoop(EventLoop):
         self._context = contextvars.copy_context()
         self._task_type = asyncio.Task
         self._tasks: set[asyncio.Task[None]] = set()
+        self._bell: _Bell | None = None
+        self._posted: deque[Callable[[], object]] = deque()
         self.receives_interrupts = threading.current_thread() is threading.main_thread()
         self.one_shot = loop.create_future  # type: ignore[method-assign]
 
+    def open(self) -> None:
+        """Let posts ring a bell of their own, where the system and the loop have such: see `_Bell`."""
+        if hasattr(os, "eventfd"):
+            bell = _Bell()
+            with suppress(NotImplementedError):  # By a loop that watches no descriptors.
+                self._loop.add_reader(bell.descriptor, self._answer, bell)
+                self._bell = bell
+
+    def close(self) -> None:
+        """Put the bell away; see `EventLoop.close`."""
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            self._loop.remove_reader(bell.descriptor)
+            self._run_posted()
+
     def post(self, callback: Callable[[], object]) -> bool:
         """Run a callback soon; see `EventLoop.post`."""
+        # Called by the garbage collector too, between any two instructions: so there is no lock.
+        if self._loop.is_closed():
+            return False
+        self._posted.append(callback)
+        if (bell := self._bell) is not None:
+            bell.ring()
+            if self._bell is bell:
+                return True
+            # Put away meanwhile, perhaps before the callback was there: so it is seen to in the other way as well.
         try:
-            self._loop.call_soon_threadsafe(self._guarded, callback, context=self._context)
+            self._loop.call_soon_threadsafe(self._run_posted, context=self._context)
         except RuntimeError:
             if self._loop.is_closed():
                 return False
             raise
         return True
+
+    def _answer(self, bell: _Bell) -> None:
+        try:
+            # Silent first: what is posted from now on rings again.
+            bell.silence()
+            self._run_posted()
+        except BaseException:
+            # Ctrl+C, which takes one callback with it and not those behind it.
+            self._loop.call_soon(self._run_posted, context=self._context)
+            raise
+
+    def _run_posted(self) -> None:
+        # Those that are there now: the loop gets its turn before those that they post.
+        for _ in range(len(self._posted)):
+            if not self._posted:
+                break
+            self._guarded(self._posted.popleft())
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run a callback in the next turn; see `EventLoop.call_soon`."""
@@ -162,6 +226,32 @@ class AsyncioLoop(EventLoop):
         return self._task_type(coroutine(), loop=self._loop, context=context)
 
 
+class _Bell:
+    """Wakes an asyncio loop from another thread, by Linux's descriptor for that.
+
+    asyncio's own way is a pair of sockets, a handle for each call, and two reads with an exception at the end of each
+    wake-up. (Measured: 4 µs more than this for each call, and 8 µs when the loop is on another core.)
+
+    It is closed when nobody refers to it any more: a descriptor that was closed while another thread is about to write
+    to it may be anyone's by then.
+    """
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def ring(self) -> None:
+        os.eventfd_write(self.descriptor, 1)
+
+    def silence(self) -> None:
+        with suppress(BlockingIOError):
+            os.eventfd_read(self.descriptor)
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
 class TrioLoop(EventLoop):
     """trio, with system tasks: they are shielded from Ctrl+C, and the runner joins them itself."""
 
@@ -172,6 +262,20 @@ class TrioLoop(EventLoop):
         self._token = token
         self._finished = trio.RunFinishedError
         self._spawn = trio.lowlevel.spawn_system_task
+        self._due: deque[Callable[[], object]] = deque()
+        # What the task that runs them waits for; None when there is no such task.
+        self._turn: OneShot[None] | None = None
+
+    def open(self) -> None:
+        """Start a task for what `call_soon` is given: waking one is cheaper than the way in from other threads."""
+        self._turn = turn = self.one_shot()
+        self._spawn(self._run_turns, turn, context=contextvars.copy_context())
+
+    def close(self) -> None:
+        """End that task; see `EventLoop.close`."""
+        turn, self._turn = self._turn, None
+        if turn is not None and not turn.done():
+            turn.set_result(None)
 
     def post(self, callback: Callable[[], object]) -> bool:
         """Run a callback soon; see `EventLoop.post`."""
@@ -183,7 +287,31 @@ class TrioLoop(EventLoop):
 
     def call_soon(self, callback: Callable[[], object]) -> None:
         """Run a callback in the next turn; see `EventLoop.call_soon`."""
-        self._token.run_sync_soon(self._guarded, callback)
+        if self._turn is None:
+            # Twice, for the reason that `_run_turns` gives.
+            self._token.run_sync_soon(self._token.run_sync_soon, self._guarded, callback)
+            return
+        self._due.append(callback)
+        if not self._turn.done():
+            self._turn.set_result(None)
+
+    async def _run_turns(self, turn: OneShot[None]) -> None:
+        import trio  # noqa: PLC0415 - an optional dependency, loaded by now
+
+        is_open = True
+        while is_open:
+            await turn
+            is_open = self._turn is turn
+            if is_open:
+                self._turn = turn = self.one_shot()
+            due, self._due = self._due, deque()
+            # Trio runs what is due in one turn in random order: a task that was started in this turn has its first
+            # step in the next one, and these come behind it. (Measured: without that, every other no-op task was
+            # stored in two transactions.)
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            for callback in due:
+                self._guarded(callback)
 
     def one_shot(self) -> OneShot[Any]:
         """Return a new one-shot result."""
