@@ -57,7 +57,8 @@ def encode(value: Any, path: str = "context") -> str:
 
 def decode(text: str) -> Any:
     """Return the value of a JSON text that `encode` made."""
-    return _decoder.decode(text)
+    # Not decode(), which looks for white space around the value.
+    return _decoder.raw_decode(text)[0]
 
 
 def encode_values(values: Mapping[str, Any]) -> dict[str, str]:

@@ -37,8 +37,12 @@ logger = logging.getLogger("cloacina.execution")
 class AttemptOwner(Protocol):
     """Who made an attempt; told of its progress on the loop's thread."""
 
-    def attempt_started(self) -> list[Change]:
-        """Return what is to be stored with the start of an attempt, which holds a slot now."""
+    def attempt_started(self, now: float) -> list[Change]:
+        """Return what is to be stored with the start of an attempt, which holds a slot now.
+
+        Args:
+            now: The wall-clock time, in seconds since the epoch.
+        """
         ...
 
     def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:
@@ -161,8 +165,8 @@ class Attempt:
         resources, task = self.resources, self.task
         self._has_started = True
         resources.bodies.go_on()
-        changes = self._owner.attempt_started()
         now = resources.clock.time()
+        changes = self._owner.attempt_started(now)
         task.started_at = now
         task.status = TaskStatus.RUNNING
         task.sub_status = SubStatus.ACTIVE
@@ -182,7 +186,7 @@ class Attempt:
         definition = self.task.definition
         error: BaseException | None = None
         try:
-            with anyio.CancelScope() as scope:
+            with self.resources.loop.cancel_scope() as scope:
                 self._scope = scope
                 if self.is_stopped:
                     scope.cancel()
@@ -227,7 +231,8 @@ class Attempt:
         self._scope = None
         outcome = self._judge(error)
         del error
-        self._stop_clock()
+        if self._timer is not None:
+            self._stop_clock()
         self._end_what_was_left_behind()
         try:
             if not self._has_ended:

@@ -20,7 +20,7 @@ from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, 
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.outcome import Outcome
@@ -136,13 +136,14 @@ class ExecutionRun:
 
     # ── From the submission to the start ─────────────────────────────────────────────────────────────────────────────
 
-    def creation(self, version: str) -> Iterator[Change]:
-        """Yield the changes that store this execution as new."""
+    def creation(self, version: str) -> list[Change]:
+        """Return the changes that store this execution as new."""
         now = self._resources.clock.time()
-        yield changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now)
-        for task in self.tasks:
-            yield task.creation()
-        yield changes.event(self.id, None, None, EventType.EXECUTION_CREATED, now)
+        return [
+            changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now),
+            *[task.creation() for task in self.tasks],
+            changes.event(self.id, None, None, EventType.EXECUTION_CREATED, now),
+        ]
 
     def start(self) -> None:
         """Start the tasks that depend on nothing; called when the creation is committed."""
@@ -168,11 +169,11 @@ class ExecutionRun:
         )
         attempt.start()
 
-    def attempt_started(self) -> list[Change]:
+    def attempt_started(self, now: float) -> list[Change]:
         """Return what is to be stored with the start of the first attempt."""
         if self._started_at is not None:
             return []
-        self._started_at = now = self._resources.clock.time()
+        self._started_at = now
         self.status = ExecutionStatus.RUNNING
         return [
             changes.execution_state(self.id, self.status, now, None, None, None),
@@ -359,6 +360,8 @@ class ExecutionRun:
 
     def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Merge the changes of all completed tasks: those of the last ones, which saw all the others'."""
+        if not any(self._states):  # Nobody has written anything.
+            return self._context, {}
         graph = self.workflow.graph
         completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
         states = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextvars
 import logging
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import anyio.lowlevel
 
@@ -37,7 +36,6 @@ class Scheduler:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._runs: dict[str, ExecutionRun] = {}
-        self._mergers: WeakKeyDictionary[Workflow, ContextMerger] = WeakKeyDictionary()
         self._idle: list[OneShot[None]] = []
         self._commits: set[OneShot[None]] = set()
         self.failure: BaseException | None = None
@@ -63,9 +61,10 @@ class Scheduler:
             StoreWriteFailed: The runner has broken down.
         """
         self.raise_failure()
-        run = self._new_run(workflow, context, contextvars.copy_context())
+        variables = contextvars.copy_context()
+        run = ExecutionRun(workflow, ContextMerger(workflow), context, variables, self._resources, self)
         self._runs[run.id] = run
-        self._resources.write(list(run.creation(workflow.version)), run.start)
+        self._resources.write(run.creation(workflow.version), run.start)
         await self.wait(run)
         return run
 
@@ -81,11 +80,12 @@ class Scheduler:
             StoreWriteFailed: The runner has broken down.
         """
         version = workflow.version
+        merger = ContextMerger(workflow)
         variables = contextvars.copy_context()
         runs: list[ExecutionRun] = []
         batch: list[Change] = []
         for number, context in enumerate(contexts, 1):
-            run = self._new_run(workflow, context, variables)
+            run = ExecutionRun(workflow, merger, context, variables, self._resources, self)
             runs.append(run)
             batch.extend(run.creation(version))
             if not number % _AT_ONCE:
@@ -158,12 +158,6 @@ class Scheduler:
         """Raise what broke the runner down, if anything has."""
         if self.failure is not None:
             raise self.failure
-
-    def _new_run(self, workflow: Workflow, context: Mapping[str, str], variables: contextvars.Context) -> ExecutionRun:
-        merger = self._mergers.get(workflow)
-        if merger is None:
-            merger = self._mergers[workflow] = ContextMerger(workflow)
-        return ExecutionRun(workflow, merger, context, variables, self._resources, self)
 
     async def _or_failure(self, committed: OneShot[None]) -> None:
         self.raise_failure()

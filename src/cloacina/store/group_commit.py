@@ -94,18 +94,26 @@ class GroupCommit:
         for changes in units:
             for kind, parameters in changes:
                 rows_by_kind[kind].append(parameters)
+        # The cursor's own count is missing for a statement that begins with WITH.
+        before = self._connection.total_changes
+        written = 0
         for kind, rows in enumerate(rows_by_kind):
-            if rows and kind in STATES:
+            if not rows:
+                continue
+            if kind in STATES and len(rows) > 1:
                 # Nobody outside sees a state that another one replaces in the same transaction.
-                self._execute(kind, list({parameters[-1]: parameters for parameters in rows}.values()))
-            elif rows:
-                self._execute(kind, rows)
+                rows = list({parameters[-1]: parameters for parameters in rows}.values())  # noqa: PLW2901 - what is left of them
+            self._execute(self._statements[kind], rows)
+            written += len(rows)
+        missing = before + written - self._connection.total_changes
+        if missing:
+            raise RowMissing(f"{missing} of {written} rows to change do not exist")
         return {}
 
-    def _execute(self, kind: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        statement = self._statements[kind]
-        # The cursor's own count is missing for a statement that begins with WITH.
-        expected = self._connection.total_changes + len(rows)
+    def _execute(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+        if len(rows) == 1:
+            self._cursor.execute(statement.one_row, rows[0])
+            return
         start = 0
         while start < len(rows):
             # Powers of two: few statements, so all of them stay prepared.
@@ -113,9 +121,6 @@ class GroupCommit:
             parameters = list(chain.from_iterable(rows[start : start + count]))
             self._cursor.execute(statement.for_rows(count), parameters)
             start += count
-        missing = expected - self._connection.total_changes
-        if missing:
-            raise RowMissing(f"{missing} of {len(rows)} rows to change do not exist")
 
     def _write_apart(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
         refused: dict[int, Exception] = {}

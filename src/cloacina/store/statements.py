@@ -60,9 +60,13 @@ class Statement:
         one_row: The SQL for a single row.
         rows: The SQL for rows, with the place-holders of one row.
         width: How many parameters a row has.
+
+    Attributes:
+        one_row: The SQL that takes the parameters of a single row.
     """
 
     def __init__(self, one_row: str, rows: str, width: int) -> None:
+        self.one_row = one_row
         self._row = "(" + ", ".join("?" * width) + ")"
         self._rows = rows
         self._texts = {1: one_row}

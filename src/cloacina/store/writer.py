@@ -85,7 +85,9 @@ class Writer:
         self._queue: SimpleQueue[Unit | _Job[Any] | None] = SimpleQueue()
         # Reentrant: a finalizer that runs while a unit is queued may queue another one in the same thread.
         self._lock = threading.RLock()
-        self._in_flight = 0
+        # Two counts, so that the second, which the loop's thread alone changes, needs no lock.
+        self._queued = 0
+        self._handed_back = 0
         self._is_closed = False
         self._cause: BaseException | None = None
         self._connection = database.connect()
@@ -98,7 +100,7 @@ class Writer:
     @property
     def in_flight(self) -> int:
         """How many units have not been handed back to the event loop yet."""
-        return self._in_flight
+        return self._queued - self._handed_back
 
     def write(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None:
         """Queue changes that are to be committed together; return at once. Callable from any thread.
@@ -113,7 +115,7 @@ class Writer:
         with self._lock:
             if self._is_closed:
                 raise StoreWriteFailed("The store is closed, so nothing can be written to it any more.")
-            self._in_flight += 1
+            self._queued += 1
             self._queue.put((changes, on_commit))
 
     def run(self, function: Callable[[Connection], T]) -> Future[T]:
@@ -195,35 +197,28 @@ class Writer:
 
     def _settle(self, units: list[Unit], refused: Container[int], failures: list[StoreWriteFailed]) -> None:
         """Hand units back to the loop, in one call: those that were not refused are committed."""
-        committed = [on_commit for at, (_, on_commit) in enumerate(units) if on_commit and at not in refused]
+        calls = [on_commit for at, (_, on_commit) in enumerate(units) if on_commit and at not in refused]
+        calls.extend(partial(self._on_failure, failure) for failure in failures)
         try:
-            self._post(partial(self._hand_back, len(units), committed, failures))
+            self._post(partial(self._hand_back, len(units), calls))
         except Exception:
             # The loop has ended: nobody is left to be told.
             logger.exception("%d units were settled after the event loop had ended: %s", len(units), failures)
-            self._leave(len(units))
+            self._handed_back += len(units)
 
-    def _hand_back(
-        self, units: int, committed: Sequence[Callable[[], None]], failures: Sequence[StoreWriteFailed]
-    ) -> None:
+    def _hand_back(self, units: int, calls: Sequence[Callable[[], None]]) -> None:
         """Tell of units, in the loop's thread. One function that raises does not keep the others from their call."""
-        calls = [*committed]
-        calls.extend(partial(self._on_failure, failure) for failure in failures)
         errors: list[Exception] = []
         for call in calls:
             try:
                 call()
             except Exception as error:  # noqa: BLE001 - raised below
                 errors.append(error)
-        self._leave(units)
+        self._handed_back += units
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise ExceptionGroup("Functions that were to be called after a commit raised.", errors)
-
-    def _leave(self, units: int) -> None:
-        with self._lock:
-            self._in_flight -= units
 
     def _give_up(self, cause: BaseException) -> None:
         """Write nothing any more: what follows a lost change would not fit to what is stored."""
