@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from cloacina.store import Database, schema
+from cloacina.store import Database, queries, schema
 from cloacina.store.address import Address
 from cloacina.store.connect import create_sqlite_engine
 from cloacina.store.migrations import upgrade as migrations
@@ -38,7 +39,10 @@ def migrated() -> Iterator[Engine]:
 
 def schema_of(engine: Engine) -> list[tuple[str, str, str, str]]:
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master")
+        # SQLite's own table of sequences stays when the last table that needed it has gone.
+        rows = connection.exec_driver_sql(
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name != 'sqlite_sequence'"
+        )
         return sorted((row[0], row[1], row[2], " ".join((row[3] or "").split())) for row in rows)
 
 
@@ -76,21 +80,60 @@ def test_older_schema_is_migrated_in_one_transaction_when_it_is_opened(
 ) -> None:
     path = tmp_path / "store.db"
     Database.open(path).close()
-    monkeypatch.setattr(schema, "REVISIONS", ("0001", "0002"))
-    monkeypatch.setattr(schema, "NEWEST_REVISION", "0002")
+    monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "later"))
+    monkeypatch.setattr(schema, "NEWEST_REVISION", "later")
     seen: list[tuple[bool, str]] = []
 
     def upgrade(connection: Connection) -> None:
         stored = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar_one()
         driver: Any = connection.connection.driver_connection
         seen.append((driver.in_transaction, stored))
-        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 'later'")
 
     monkeypatch.setattr(migrations, "upgrade", upgrade)
     Database.open(path).close()
     Database.open(path).close()
 
-    assert seen == [(True, "0001")]
+    assert seen == [(True, NEWEST_REVISION)]
+
+
+def test_events_of_a_database_of_the_first_revision_keep_their_ids_and_order(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    old = create_sqlite_engine(Address(path), "normal")
+    with old.begin() as connection:
+        migrations.upgrade(connection, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO workflow_executions (id, workflow, workflow_version, status, created_at, context)"
+            " VALUES ('e', 'w', 'v', 'Running', 1.0, '{}')"
+        )
+        # Not in the order of time, and with a gap: the ids alone say what came first.
+        for number, at in ((1, 5.0), (2, 3.0), (7, 4.0)):
+            connection.exec_driver_sql(
+                "INSERT INTO execution_events (id, execution_id, task_execution_id, task_id, type, at, attempt, slot,"
+                " detail) VALUES (?, 'e', 't', 'load', 'task_deferred', ?, 2, 3, '{\"wait\": 4}')",
+                (number, at),
+            )
+        before = connection.exec_driver_sql("SELECT * FROM execution_events ORDER BY id").all()
+    old.dispose()
+
+    database = Database.open(path)
+    try:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO execution_events (execution_id, type, at) VALUES ('e', 'task_resumed', 2.0)"
+            )
+            assert connection.exec_driver_sql("SELECT * FROM execution_events ORDER BY id").all()[:-1] == before
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        found = database.read(queries.events, "e", 1)
+    finally:
+        database.close()
+
+    assert [(event.id, event.type) for event in found] == [
+        (2, "task_deferred"),
+        (7, "task_deferred"),
+        (8, "task_resumed"),
+    ]
 
 
 def test_migration_that_fails_changes_nothing(created: Engine) -> None:

@@ -148,14 +148,14 @@ def test_events_are_stored_in_the_order_of_the_queue() -> None:
         assert [row["at"] for row in rows(connection, "execution_events")] == [float(n) for n in range(150)]
 
 
-def test_ids_of_events_are_not_used_again() -> None:
+def test_ids_of_events_grow_from_the_greatest_on_although_older_ones_are_deleted() -> None:
     event = changes.event("e", None, None, EventType.TASK_READY, 1.0)
     with opened() as (commits, connection):
-        commits.commit([[EXECUTION, event, event]])
-        connection.execute("DELETE FROM execution_events")
+        commits.commit([[EXECUTION, event, event, event]])
+        connection.execute("DELETE FROM execution_events WHERE id < 3")
         commits.commit([[event]])
 
-        assert [row["id"] for row in rows(connection, "execution_events")] == [3]
+        assert [row["id"] for row in rows(connection, "execution_events")] == [3, 4]
 
 
 REFUSED_UNITS: dict[str, tuple[list[Change], type[Exception]]] = {
