@@ -62,6 +62,7 @@ def verify(
         SignatureSettings,
         refusal,
         report_signatures,
+        signatures_of,
     )
 
     asked = Policy.REQUIRE if policy is None and signer is not None else policy
@@ -75,7 +76,7 @@ def verify(
     reports: tuple[SignatureReport, ...] = ()
     if settings.policy is not SignaturePolicy.OFF:
         reports = report_signatures(
-            found.fingerprint, found.signatures, allowed_signers=settings.allowed_signers, signer=signer
+            found.fingerprint, signatures_of(found), allowed_signers=settings.allowed_signers, signer=signer
         )
     error = refusal(reports, settings.policy, allowed_signers=settings.allowed_signers)
     if as_json:

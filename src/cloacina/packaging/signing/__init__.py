@@ -7,7 +7,7 @@ library only; making and computing a signature needs the extra `cloacina[signing
 from __future__ import annotations
 
 from cloacina.packaging.signing.allowed_signers import AllowedSigner, parse_allowed_signers, read_allowed_signers
-from cloacina.packaging.signing.attach import attach_signature, sign_package
+from cloacina.packaging.signing.attach import attach_signature, sign_package, signatures_of
 from cloacina.packaging.signing.keys import PASSPHRASE_VARIABLE, SigningKey, load_private_key, sign_fingerprint
 from cloacina.packaging.signing.policy import (
     ALLOWED_SIGNERS_VARIABLE,
@@ -44,4 +44,5 @@ __all__ = [
     "report_signatures",
     "sign_fingerprint",
     "sign_package",
+    "signatures_of",
 ]

@@ -7,7 +7,6 @@ to trust should not wait for the day on which that line counts.
 
 from __future__ import annotations
 
-import binascii
 import re
 import time
 from base64 import b64decode
@@ -168,12 +167,14 @@ def _split_principals(line: str) -> tuple[str, str]:
     if line.startswith('"'):
         principals, quote, rest = line[1:].partition('"')
         if not quote:
-            raise _WrongLineError("the quotes around the principals are not closed")
+            raise _WrongLineError("the quotes around its principals are not closed")
     else:
         principals = re.split(r"[ \t]", line, maxsplit=1)[0]
         rest = line[len(principals) :]
         if '"' in principals:
             raise _WrongLineError("there is a quote within its principals")
+        if _is_key_type(line):
+            raise _WrongLineError("there are no principals in front of its key")
     if not principals or not rest.strip(_BLANKS):
         raise _WrongLineError("there is no key")
     return principals, rest.lstrip(_BLANKS)
@@ -194,7 +195,7 @@ def _split_options(rest: str) -> tuple[str, str]:
             is_quoted = not is_quoted
         at += 1
     if is_quoted:
-        raise _WrongLineError("the quotes of an option are not closed")
+        raise _WrongLineError("the quotes of one of its options are not closed")
     return rest[:at], rest[at:].lstrip(_BLANKS)
 
 
@@ -252,14 +253,15 @@ def _parse_time(name: str, text: str) -> int:
 def _parse_key(kind: str, text: str) -> bytes:
     try:
         blob = b64decode(text, validate=True)
+    except ValueError:
+        raise _WrongLineError("its key is not base64") from None
+    try:
         if WireReader(blob).text() != kind:
             raise _WrongLineError(f"its key is not of the type {kind} that stands before it")
         parse_public_key(blob)
-    except binascii.Error:
-        raise _WrongLineError("its key is not base64") from None
     except UnsupportedKey:
         # The file may serve other purposes as well; a key that no package can be signed with does no harm.
-        return blob
+        pass
     except WireError as error:
         raise _WrongLineError(f"its key is damaged: {error}") from None
     return blob

@@ -70,6 +70,11 @@ def attach_signature(path: Path, armored: str, *, output: Path | None = None) ->
     return _write(package, signature.key, normalize_signature(signature), output)
 
 
+def signatures_of(package: Package) -> tuple[tuple[str, bytes], ...]:
+    """Return the names and the content of a package's signature files, as `check_signatures` takes them."""
+    return tuple((member.path, b"".join(member.chunks())) for member in package.signatures)
+
+
 def _write(package: Package, key: PublicKey, armored: str, output: Path | None) -> Package:
     from cloacina.packaging.archive import Member, read_package, rewrite_archive  # noqa: PLC0415 - as above
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import InvalidSigningKey, SigningUnavailable
 from cloacina.packaging.signing.availability import require_bcrypt, require_cryptography
-from cloacina.packaging.signing.public_key import ED25519, PublicKey, parse_public_key
+from cloacina.packaging.signing.public_key import ED25519, Ed25519Numbers, PublicKey, parse_public_key
 from cloacina.packaging.signing.sshsig import message_of, render_signature, signed_data
 from cloacina.packaging.signing.wire import WireError, WireReader, wire_string
 
@@ -84,10 +84,11 @@ def load_private_key(path: Path, passphrase: Callable[[], str] | None = None) ->
         SigningUnavailable: The library that is needed is not installed.
     """
     require_cryptography("to sign a package")
-    data = _read(path)
+    data, status = _read(path)
     public, is_encrypted = _read_header(path, data)
+    _refuse_open_file(path, status)
     if not is_encrypted:
-        return SigningKey(public, _decode(path, data, None))
+        return _decode(path, data, public, None)
     require_bcrypt()
     text = (passphrase or _passphrase_of_environment)()
     if not text:
@@ -95,18 +96,17 @@ def load_private_key(path: Path, passphrase: Callable[[], str] | None = None) ->
             f"The key {path} is protected by a passphrase, and none was given; enter it at a terminal, "
             f"or set {PASSPHRASE_VARIABLE}."
         )
-    return SigningKey(public, _decode(path, data, text))
+    return _decode(path, data, public, text)
 
 
 def _passphrase_of_environment() -> str:
     return os.environ.get(PASSPHRASE_VARIABLE, "")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
     try:
         with path.open("rb") as file:
-            _refuse_open_file(path, os.fstat(file.fileno()))
-            data = file.read(_LARGEST + 1)
+            data, status = file.read(_LARGEST + 1), os.fstat(file.fileno())
     except FileNotFoundError:
         raise InvalidSigningKey(
             f"There is no private key {path}; name the file that `ssh-keygen -t ed25519` wrote, the one without .pub."
@@ -115,7 +115,7 @@ def _read(path: Path) -> bytes:
         raise InvalidSigningKey(f"The private key {path} cannot be read: {error.strerror}.") from None
     if len(data) > _LARGEST:
         raise InvalidSigningKey(f"{path} has more than {_LARGEST} bytes, which no private key has; {_MAKE_ONE}.")
-    return data
+    return data, status
 
 
 def _refuse_open_file(path: Path, status: os.stat_result) -> None:
@@ -171,7 +171,7 @@ def _why_not_a_key(path: Path, text: str) -> str:
     return f"{path} is no private key; expected a file that begins with {_BEGIN}. {_MAKE_ONE.capitalize()}."
 
 
-def _decode(path: Path, data: bytes, passphrase: str | None) -> Ed25519PrivateKey:
+def _decode(path: Path, data: bytes, public: PublicKey, passphrase: str | None) -> SigningKey:
     from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm  # noqa: PLC0415 - see availability.py
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key  # noqa: PLC0415
@@ -188,6 +188,6 @@ def _decode(path: Path, data: bytes, passphrase: str | None) -> Ed25519PrivateKe
             f"The private key {path} is encrypted with a cipher that cannot be read here ({error}); "
             f"change it with `ssh-keygen -p -Z aes256-ctr -f {path}`."
         ) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidSigningKey(f"The private key {path} is damaged: its two halves are of different types.")
-    return key
+    if not isinstance(key, Ed25519PrivateKey) or Ed25519Numbers(key.public_key().public_bytes_raw()) != public.numbers:
+        raise InvalidSigningKey(f"The private key {path} is damaged: its two halves don't belong together.")
+    return SigningKey(public, key)
