@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,21 +18,13 @@ if TYPE_CHECKING:
     from cloacina.packaging.signing import SignatureReport, SignatureSettings
 
 
-class Policy(StrEnum):
-    """The choices of --policy, which are those of `SignaturePolicy`; that one would take its module's imports."""
-
-    OFF = "off"
-    WARN = "warn"
-    REQUIRE = "require"
-
-
 def verify(
     package: Annotated[
         Path, typer.Argument(metavar="PACKAGE", help="The .cloacina file to look at.", show_default=False)
     ],
     *,
     policy: Annotated[
-        Policy | None,
+        Literal["off", "warn", "require"] | None,
         typer.Option(
             help="What is asked of signatures: `off`, nothing; `warn`, that they are valid; `require`, that one is by "
             "an allowed signer. By default CLOACINA_SIGNATURE_POLICY, else `warn`.",
@@ -65,13 +56,13 @@ def verify(
         signatures_of,
     )
 
-    asked = Policy.REQUIRE if policy is None and signer is not None else policy
-    settings = SignatureSettings.read(None if asked is None else SignaturePolicy(asked), allowed_signers)
+    asked = "require" if policy is None and signer is not None else policy
+    settings = SignatureSettings.read(SignaturePolicy(asked) if asked else None, allowed_signers)
     try:
         found = read_package(package)
-    except ArchiveError as error:
+    except ArchiveError as problem:
         if as_json:
-            _print({"file": str(package), "is_intact": False, "error": _describe(error)})
+            _print({"file": str(package), "is_intact": False, "error": _describe(problem)})
         raise
     reports: tuple[SignatureReport, ...] = ()
     if settings.policy is not SignaturePolicy.OFF:
@@ -96,7 +87,7 @@ def _lines(package: Package, settings: SignatureSettings, reports: tuple[Signatu
         by = "" if report.key_type is None else f" ({report.key_type} {report.key_fingerprint})"
         yield f"  signature    {_VERDICTS[report.status]}{_name(report)}{by}"
         yield f"               {report.message}"
-    if settings.policy == Policy.OFF:
+    if settings.policy == "off":
         yield "  signature    not looked at, as the policy is off"
     elif not reports:
         yield "  signature    none: anybody may have built this package"
