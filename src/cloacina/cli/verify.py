@@ -82,7 +82,7 @@ def _lines(package: Package, settings: SignatureSettings, reports: tuple[Signatu
     about = package.manifest.package
     yield f"{package.path}: {about.name} {about.version}"
     yield f"  fingerprint  {package.fingerprint}"
-    yield f"  content      unchanged since it was built: {len(package.contents)} files"
+    yield f"  content      is what the fingerprint says: {len(package.contents)} files"
     for report in reports:
         by = "" if report.key_type is None else f" ({report.key_type} {report.key_fingerprint})"
         yield f"  signature    {_VERDICTS[report.status]}{_name(report)}{by}"
