@@ -33,10 +33,11 @@ def replacing_file(output: Path) -> Generator[BinaryIO]:
     """
     temporary = output.with_name(f".{output.name[:100]}.{secrets.token_hex(8)}.part")
     try:
-        _refuse_other_than_files(output)
-        # Made with the usual rights for new files, less the umask, because they are those of the file that stays.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except OSError as problem:
+        # A new file gets the usual rights, less the umask; one that is replaced keeps who may read it.
+        mode = _mode_of(output)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, 0o666 if mode is None else mode)
+    except (OSError, ValueError) as problem:
         raise _not_writable(output, problem) from problem
     try:
         try:
@@ -53,15 +54,17 @@ def replacing_file(output: Path) -> Generator[BinaryIO]:
             temporary.unlink()
 
 
-def _refuse_other_than_files(output: Path) -> None:
+def _mode_of(output: Path) -> int | None:
+    """Return the mode of the file that is replaced, or None if there is none."""
     try:
         mode = output.stat().st_mode
     except FileNotFoundError:
-        return
+        return None
     if not stat.S_ISREG(mode):
         raise OutputNotWritable(
             f"{output} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}, and is not replaced. Name a file."
         )
+    return stat.S_IMODE(mode) & 0o666
 
 
 def _sync_folder(folder: Path) -> None:
@@ -75,7 +78,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _not_writable(output: Path, problem: OSError) -> OutputNotWritable:
-    return OutputNotWritable(
-        f"{output} cannot be written: {problem.strerror or problem}. What was there before is untouched."
-    )
+def _not_writable(output: Path, problem: OSError | ValueError) -> OutputNotWritable:
+    reason = problem.strerror if isinstance(problem, OSError) else None
+    return OutputNotWritable(f"{output} cannot be written: {reason or problem}. What was there before is untouched.")
