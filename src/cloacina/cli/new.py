@@ -24,7 +24,7 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The project's name, such as sales-report.")],
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[FOLDER]", help="Where to put it: a new or an empty folder. Default: ./NAME."),
+        typer.Argument(metavar="FOLDER", help="Where to put it: a new or an empty folder. Default: ./NAME."),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")] = False,
