@@ -13,6 +13,7 @@ from typer import TyperException
 from cloacina import __version__
 from cloacina.cli.exit_codes import ExitCode, exit_code_of
 from cloacina.cli.explain import explain
+from cloacina.cli.extract import extract
 from cloacina.cli.new import new
 from cloacina.cli.run import run
 from cloacina.cli.sign import sign
@@ -29,6 +30,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 app.command(short_help="Run a workflow out of a Python file.", epilog=_EXIT_CODES)(run)
 app.command(short_help="Check that a package is unchanged, and who signed it.", epilog=_EXIT_CODES)(verify)
 app.command(short_help="Put a signature into a package.", epilog=_EXIT_CODES)(sign)
+app.command(short_help="Write the files of a package into a folder.", epilog=_EXIT_CODES)(extract)
 app.command(short_help="Make a project to build a package from.", epilog=_EXIT_CODES)(new)
 app.command(short_help="Show what an error code means, and what to do about it.")(explain)
 

@@ -76,28 +76,33 @@ def open_package(path: Path) -> Generator[OpenPackage]:
         descriptor = os.open(path, flags)
     except (OSError, ValueError) as problem:
         raise _cannot_open(path, problem) from problem
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             what = _KINDS.get(stat.S_IFMT(state.st_mode), "no regular file")
             raise PackageNotReadable(f"{path} is {what}. Expected a file that `cloacina build` wrote.")
-        try:
-            start = file.read(_SNIFFED_BYTES)
-            file.seek(0)
-        except OSError as problem:
-            raise _cannot_open(path, problem) from problem
-        compression: Compression | None = next(
-            (kind for magic, kind in _PACKED.items() if start.startswith(magic)), None
-        )
-        if compression is None:
-            raise PackageNotReadable(
-                f"{path} is no package: it is {_what_is(start)}. Expected a file that `cloacina build` wrote."
-            )
-        if state.st_size > MAX_UNPACKED_BYTES:
-            raise ArchiveLimitExceeded(
-                f"{path} has {state.st_size:,} bytes; a package may have {MAX_UNPACKED_BYTES:,}, unpacked."
-            )
-        yield OpenPackage(file, state.st_size, compression)
+        # The descriptor is closed below, also where no file object could be made of it.
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            yield OpenPackage(file, state.st_size, _check_start(path, file, state.st_size))
+    finally:
+        os.close(descriptor)
+
+
+def _check_start(path: Path, file: BinaryIO, size: int) -> Compression:
+    try:
+        start = file.read(_SNIFFED_BYTES)
+    except OSError as problem:
+        raise _cannot_open(path, problem) from problem
+    for magic, compression in _PACKED.items():
+        if start.startswith(magic):
+            if size > MAX_UNPACKED_BYTES:
+                raise ArchiveLimitExceeded(
+                    f"{path} has {size:,} bytes; a package may have {MAX_UNPACKED_BYTES:,}, unpacked."
+                )
+            return compression
+    raise PackageNotReadable(
+        f"{path} is no package: it is {_what_is(start)}. Expected a file that `cloacina build` wrote."
+    )
 
 
 def _cannot_open(path: Path, problem: OSError | ValueError) -> PackageNotReadable:
