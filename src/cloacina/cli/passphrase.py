@@ -33,7 +33,9 @@ def _ask(key: Path) -> str:
             # Where there is no terminal, getpass would show what is typed, or take it from a pipe.
             warnings.simplefilter("error", GetPassWarning)
             return getpass(f"Passphrase of {key}: ")
-    except (GetPassWarning, EOFError, OSError):
+    except EOFError:
+        return ""
+    except (GetPassWarning, OSError):
         raise InvalidSigningKey(
             f"The key {key} is protected by a passphrase, and there is no terminal to ask for it; "
             f"set {PASSPHRASE_VARIABLE}."

@@ -37,7 +37,9 @@ def sign(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to write; by default in place of PACKAGE."),
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="The file or folder to write to; by default PACKAGE is replaced."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document to stdout, and everything else to stderr.")
@@ -95,4 +97,4 @@ def _show(package: Package, key: PublicKey, *, as_json: bool) -> None:
     print(f"  fingerprint  {package.fingerprint}")
     print(f"  key          {key.kind} {key.fingerprint}")
     if (others := len(package.signatures) - 1) > 0:
-        print(f"  besides      {others} earlier {'signature' if others == 1 else 'signatures'} of other keys")
+        print(f"  besides      {'1 signature of another key' if others == 1 else f'{others} signatures of other keys'}")

@@ -23,7 +23,7 @@ def sign_package(path: Path, key: SigningKey, *, output: Path | None = None) -> 
     Args:
         path: The package.
         key: The key, from `load_private_key`. Its earlier signature, if there is one, is replaced; others stay.
-        output: Where the signed package is written; by default in place of the package.
+        output: The file, or the folder, to write the signed package to; by default it takes the package's place.
 
     Returns:
         The signed package.
@@ -45,7 +45,7 @@ def attach_signature(path: Path, armored: str, *, output: Path | None = None) ->
         path: The package.
         armored: What `ssh-keygen -Y sign -n cloacina-package` wrote for the package's fingerprint and a line end, which
             is what `cloacina inspect --fingerprint` prints.
-        output: Where the signed package is written; by default in place of the package.
+        output: The file, or the folder, to write the signed package to; by default it takes the package's place.
 
     Returns:
         The signed package.
@@ -78,6 +78,8 @@ def signatures_of(package: Package) -> tuple[tuple[str, bytes], ...]:
 def _write(package: Package, key: PublicKey, armored: str, output: Path | None) -> Package:
     from cloacina.packaging.archive import Member, read_package, rewrite_archive  # noqa: PLC0415 - as above
 
-    target = output or package.path
+    target = package.path if output is None else output
+    if target.is_dir():
+        target /= package.path.name
     rewrite_archive(package, target, add=[Member(f"signatures/{key.file_name}", armored.encode("ascii"))])
     return read_package(target)
