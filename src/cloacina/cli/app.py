@@ -14,6 +14,7 @@ from cloacina import __version__
 from cloacina.cli.exit_codes import ExitCode, exit_code_of
 from cloacina.cli.explain import explain
 from cloacina.cli.extract import extract
+from cloacina.cli.inspect import inspect
 from cloacina.cli.new import new
 from cloacina.cli.run import run
 from cloacina.cli.sign import sign
@@ -28,6 +29,7 @@ _EXIT_CODES = "\n".join(["\b", "Exit codes:", *(f"{code.value:>5}  {code.meaning
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command(short_help="Run a workflow out of a Python file.", epilog=_EXIT_CODES)(run)
+app.command(short_help="Show what is in a package.", epilog=_EXIT_CODES)(inspect)
 app.command(short_help="Check that a package is unchanged, and who signed it.", epilog=_EXIT_CODES)(verify)
 app.command(short_help="Put a signature into a package.", epilog=_EXIT_CODES)(sign)
 app.command(short_help="Write the files of a package into a folder.", epilog=_EXIT_CODES)(extract)
