@@ -179,3 +179,10 @@ async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_o
         return used.percent()
 
     return {"cpu": await asyncio.to_thread(poll)}
+
+
+async def build(folder: Path, **options: Any) -> dict[str, float]:
+    """Return what building and verifying a package cannot go below: uv's and zstd's own time for the same bytes."""
+    from benchmarks.packaging_floor import measure  # noqa: PLC0415 - the other floors need nothing of Cloacina
+
+    return await measure(folder, **options)

@@ -124,6 +124,26 @@ def _blocking_waits(name: str, *, waits: int) -> Measurement:
     )
 
 
+def _build(name: str, *, targets: tuple[str, ...]) -> Measurement:
+    dependencies = ("numpy", "pydantic", "httpx")
+    return Measurement(
+        name,
+        "building",
+        (
+            Row(f"build for {len(targets)} targets with {', '.join(dependencies)}, warm cache", "build", "s", 20),
+            Row("… its package, MB", "size", "", 50),
+            Row("… verify it", "verify", "s", 1.5),
+        ),
+        {"targets": targets, "dependencies": dependencies},
+        {"targets": targets[:1]},
+        rounds=3,
+        floor="build",
+        contestants=("asyncio",),
+        # What fills uv's cache at first takes the network.
+        is_large=True,
+    )
+
+
 MEASUREMENTS = (
     Measurement(
         "one-by-one",
@@ -221,6 +241,7 @@ MEASUREMENTS = (
     _cancelled("cancel", waits=10_000),
     _blocking_waits("blocking-waits-500", waits=500),
     _blocking_waits("blocking-waits-1000", waits=1_000),
+    _build("build-large", targets=("linux-arm64", "linux-x86_64", "macos-arm64", "macos-x86_64")),
     _waits("waits-large", waits=100_000, is_large=True),
     _waits("waits-file-large", waits=100_000, is_large=True, as_file=True),
     _cancelled("cancel-large", waits=100_000, is_large=True),

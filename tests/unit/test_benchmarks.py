@@ -41,6 +41,7 @@ MEASUREMENTS = [
     "cancel",
     "blocking-waits-500",
     "blocking-waits-1000",
+    "build-large",
     "waits-large",
     "waits-file-large",
     "cancel-large",

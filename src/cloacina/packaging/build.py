@@ -1,0 +1,244 @@
+"""From a project to a package: `build_package`, and `plan_build`, which only looks."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloacina.errors import StaleLock
+from cloacina.packaging.archive import Member
+from cloacina.packaging.build_result import BuildPlan, BuildResult
+from cloacina.packaging.discovery import discover
+from cloacina.packaging.import_check import DEFAULT_DEADLINE, check_import
+from cloacina.packaging.locking import export_lock, find_uv
+from cloacina.packaging.locking.lock_file import read_lock_file, restore_lock_file
+from cloacina.packaging.making import BuildOptions, make_archive
+from cloacina.packaging.output import check_output, put_in_place
+from cloacina.packaging.progress import NoProgress
+from cloacina.packaging.reproducibility import check_reproducible as compare_with_second_build
+from cloacina.packaging.signing import load_private_key, sign_fingerprint
+from cloacina.packaging.source_date import source_date_epoch
+from cloacina.packaging.sources import select_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    from cloacina.packaging.import_check import ImportCheck
+    from cloacina.packaging.making import Made
+    from cloacina.packaging.progress import BuildProgress
+    from cloacina.packaging.project import Project
+    from cloacina.packaging.signing import SigningKey
+
+
+def build_package(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    platforms: Iterable[str] | None = None,
+    pythons: Iterable[str] | None = None,
+    locked: bool = False,
+    offline: bool = False,
+    signing_key: Path | None = None,
+    passphrase: Callable[[], str] | None = None,
+    check_reproducible: bool = False,
+    allow_untested_uv: bool = False,
+    import_deadline: float = DEFAULT_DEADLINE,
+    progress: BuildProgress | None = None,
+) -> BuildResult:
+    """Build a project into one package for all of its targets.
+
+    The package is read back and imported before it is put in place. Until then everything happens in a private
+    temporary folder, which is removed however the build ends: what was at the place before is untouched, and a build
+    that fails also leaves `uv.lock` as it was.
+
+    The same project, lock and `SOURCE_DATE_EPOCH` give the same bytes on every machine.
+
+    Args:
+        folder: The project's folder, with its pyproject.toml.
+        output: The folder for the package, by default `dist` in the project. It is made if it does not exist.
+        platforms: What to build for in place of the project's targets: names out of `PLATFORMS`.
+        pythons: The versions of Python to build for in place of the project's, such as `["3.11", "3.12"]`.
+        locked: Whether to refuse a lock that does not fit pyproject.toml, instead of updating it.
+        offline: Whether to use uv's cache only.
+        signing_key: A private key in OpenSSH's format, with which the package is signed.
+        passphrase: Called when the key has a passphrase, before anything is built.
+        check_reproducible: Whether to build a second time, from a copy in another folder, and to compare the bytes.
+        allow_untested_uv: Whether to use a version of uv that Cloacina was not tested with.
+        import_deadline: For how many seconds the import check waits for an import.
+        progress: What is told about the steps.
+
+    Returns:
+        What was built.
+
+    Raises:
+        InvalidOption: A platform, a Python or `SOURCE_DATE_EPOCH` is not usable.
+        ProjectError: The project cannot be a package as it is.
+        DefinitionError: Its tasks make no workflow: `DuplicateTask`, `UnknownDependency`, `DependencyCycle`.
+        DependencyError: Its dependencies cannot be locked or installed.
+        SignatureError: The key cannot be used.
+        BuildError: The package does not import, is not reproducible, or cannot be written.
+    """
+    progress = progress or NoProgress()
+    options = _options(platforms, pythons, locked=locked, offline=offline, allow_untested_uv=allow_untested_uv)
+    source_date_epoch()  # what is wrong with it is said before anything else is done
+    project = options.read(folder)
+    path = _output_path(project, output)
+    check_output(path)
+    # Whoever has to type a passphrase does so before the display begins.
+    key = None if signing_key is None else load_private_key(signing_key, passphrase)
+    progress.begin("project")
+    signatures: list[Member] = []
+
+    def sign(fingerprint: str) -> Sequence[Member]:
+        if key is not None:
+            signatures.append(_sign(fingerprint, key, progress))
+        return signatures
+
+    with (
+        tempfile.TemporaryDirectory(prefix="cloacina-build-") as private,
+        _lock_kept_on_failure(project),
+    ):
+        made = make_archive(project, Path(private), options, sign=sign, progress=progress)
+        checks = _check_import(made, Path(private, "import"), import_deadline, progress)
+        if check_reproducible:
+            progress.begin("reproduce")
+            compare_with_second_build(project, made, Path(private, "again"), options, signatures)
+            progress.end("reproduce", "another folder, the same bytes")
+        put_in_place(made.archive, path)
+    for note in made.notes:
+        progress.note(note)
+    return BuildResult(
+        path=path,
+        name=project.name,
+        version=project.version,
+        fingerprint=made.package.fingerprint,
+        packed_size=made.package.packed_size,
+        unpacked_size=made.package.unpacked_size,
+        targets=made.targets,
+        discovery=made.discovery,
+        selection=made.selection,
+        wheels=made.lock.wheels,
+        lock_change=made.lock_change,
+        import_checks=checks,
+        signed_by=None if key is None else key.public.fingerprint,
+        is_reproduced=True if check_reproducible else None,
+        notes=made.notes,
+    )
+
+
+def plan_build(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    platforms: Iterable[str] | None = None,
+    pythons: Iterable[str] | None = None,
+    locked: bool = False,
+    offline: bool = False,
+    allow_untested_uv: bool = False,
+    progress: BuildProgress | None = None,
+) -> BuildPlan:
+    """Say what a build would do: find the tasks, the files and the wheels, and write nothing.
+
+    No wheel is downloaded, and `uv.lock` is not touched: where it does not fit pyproject.toml, the plan says so and
+    names no wheels.
+
+    Args:
+        folder: The project's folder.
+        output: The folder for the package, by default `dist` in the project.
+        platforms: What to build for in place of the project's targets.
+        pythons: The versions of Python to build for in place of the project's.
+        locked: Whether a lock that does not fit pyproject.toml is an error.
+        offline: Whether to use uv's cache only.
+        allow_untested_uv: Whether to use a version of uv that Cloacina was not tested with.
+        progress: What is told about the steps.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InvalidOption: A platform, a Python or `SOURCE_DATE_EPOCH` is not usable.
+        ProjectError: The project cannot be a package as it is.
+        DefinitionError: Its tasks make no workflow: `DuplicateTask`, `UnknownDependency`, `DependencyCycle`.
+        DependencyError: Its dependencies cannot be packaged; with `locked` also `StaleLock`.
+        OutputNotWritable: The package could not be written.
+    """
+    progress = progress or NoProgress()
+    options = _options(platforms, pythons, locked=locked, offline=offline, allow_untested_uv=allow_untested_uv)
+    source_date_epoch()
+    progress.begin("project")
+    project = options.read(folder)
+    path = _output_path(project, output)
+    check_output(path)
+    targets = project.targets()
+    selection = select_sources(project)
+    progress.end("project", f"{project.name} {project.version}")
+    progress.begin("discover")
+    discovery = discover(project.source_root, project.entry_module, project_root=project.root)
+    progress.end("discover", f"{len(discovery.tasks)} tasks")
+    progress.begin("wheels")
+    wheels, stale = None, None
+    try:
+        wheels = export_lock(project, find_uv(allow_untested=allow_untested_uv), targets, offline=offline).wheels
+        progress.end("wheels", f"{len({wheel for chosen in wheels.values() for wheel in chosen})} wheels")
+    except StaleLock as error:
+        if locked:
+            raise
+        stale = error.message
+        progress.end("wheels", "not known before uv.lock is updated")
+    return BuildPlan(project, path, targets, discovery, selection, wheels, stale)
+
+
+def _options(
+    platforms: Iterable[str] | None,
+    pythons: Iterable[str] | None,
+    *,
+    locked: bool,
+    offline: bool,
+    allow_untested_uv: bool,
+) -> BuildOptions:
+    return BuildOptions(
+        platforms=None if platforms is None else tuple(platforms),
+        pythons=None if pythons is None else tuple(pythons),
+        locked=locked,
+        offline=offline,
+        allow_untested_uv=allow_untested_uv,
+    )
+
+
+def _output_path(project: Project, output: Path | None) -> Path:
+    return (project.root / "dist" if output is None else output) / f"{project.name}-{project.version}.cloacina"
+
+
+@contextmanager
+def _lock_kept_on_failure(project: Project) -> Generator[None]:
+    """Put `uv.lock` back as it was when the block is left by an error, Ctrl+C included."""
+    # A member of a workspace is locked in the workspace's folder, which is above its own.
+    paths = [folder / "uv.lock" for folder in (project.root, *project.root.parents)]
+    before = {path: read_lock_file(path) for path in paths}
+    try:
+        yield
+    except BaseException:
+        for path, content in before.items():
+            restore_lock_file(path, content)
+        raise
+
+
+def _sign(fingerprint: str, key: SigningKey, progress: BuildProgress) -> Member:
+    progress.begin("sign")
+    armored = sign_fingerprint(fingerprint, key)
+    progress.end("sign", key.public.fingerprint)
+    return Member(f"signatures/{key.public.file_name}", armored.encode("ascii"))
+
+
+def _check_import(made: Made, folder: Path, deadline: float, progress: BuildProgress) -> tuple[ImportCheck, ...]:
+    progress.begin("import")
+    folder.mkdir()
+    checks = check_import(made.archive, made.package.manifest, made.targets, folder, uv=made.uv, deadline=deadline)
+    checked = [check.target for check in checks if check.target is not None and check.is_checked]
+    progress.end("import", ", ".join(checked) or "not checked")
+    for check in checks:
+        if not check.is_checked:
+            progress.note(f"{check.target or 'The package'} was not imported: {check.reason}")
+    return checks

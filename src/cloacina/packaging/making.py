@@ -1,0 +1,218 @@
+"""The part of a build that two machines have to do alike: from a project to a finished archive in a private folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cloacina.errors import PackageTampered
+from cloacina.packaging.archive import Member, Package, read_package, write_archive
+from cloacina.packaging.assembly import assemble
+from cloacina.packaging.discovery import discover
+from cloacina.packaging.locking import export_lock, find_uv, update_lock
+from cloacina.packaging.project import read_project
+from cloacina.packaging.snapshot import take_snapshot
+from cloacina.packaging.source_date import source_date_epoch
+from cloacina.packaging.sources import select_sources
+from cloacina.packaging.vendoring import vendor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from cloacina.packaging.assembly import Assembly
+    from cloacina.packaging.discovery import Discovery
+    from cloacina.packaging.locking import Lock, LockChange, Uv
+    from cloacina.packaging.progress import BuildProgress
+    from cloacina.packaging.project import Project
+    from cloacina.packaging.sources import SourceSelection
+    from cloacina.packaging.targets import Target
+    from cloacina.packaging.vendoring import Site
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the caller of a build decides, and its project does not.
+
+    Attributes:
+        platforms: What to build for in place of the project's platforms, or None.
+        pythons: What to build for in place of the project's Pythons, or None.
+        locked: Whether to refuse a lock that does not fit pyproject.toml, and not to update it.
+        offline: Whether to use uv's cache only.
+        allow_untested_uv: Whether to use a version of uv that Cloacina was not tested with.
+    """
+
+    platforms: tuple[str, ...] | None = None
+    pythons: tuple[str, ...] | None = None
+    locked: bool = False
+    offline: bool = False
+    allow_untested_uv: bool = False
+
+    def read(self, folder: Path) -> Project:
+        """Read a project, with the targets that were chosen here.
+
+        Raises:
+            ProjectError: There is no project in the folder, or it is not valid.
+        """
+        project = read_project(folder)
+        return replace(
+            project,
+            platforms=project.platforms if self.platforms is None else self.platforms,
+            pythons=project.pythons if self.pythons is None else self.pythons,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished archive, and what went into it.
+
+    Attributes:
+        archive: The file, in the private folder.
+        package: What it holds, read back from it.
+        uv: What installed the dependencies.
+        targets: What it was built for.
+        selection: The files of the project in it, and those that are not and why.
+        discovery: Its tasks.
+        wheels: What each target has.
+        lock_change: What locking has changed; None if the lock was taken as it was.
+        notes: What was left out of the dependencies and matters.
+    """
+
+    archive: Path
+    package: Package
+    uv: Uv
+    targets: tuple[Target, ...]
+    selection: SourceSelection
+    discovery: Discovery
+    lock: Lock
+    lock_change: LockChange | None
+    notes: tuple[str, ...]
+
+
+def make_archive(
+    project: Project,
+    private: Path,
+    options: BuildOptions,
+    *,
+    sign: Callable[[str], Sequence[Member]],
+    progress: BuildProgress,
+) -> Made:
+    """Take all steps up to a finished archive, and read it back.
+
+    Args:
+        project: The project, from `options.read`.
+        private: An existing folder of which nobody else knows. What is written into it is not removed here.
+        options: How to build.
+        sign: Called with the fingerprint; returns the files with signatures.
+        progress: What is told about the steps.
+
+    Raises:
+        PackageError: As `build_package` does.
+    """
+    epoch = source_date_epoch()
+    targets = project.targets()
+    uv = find_uv(allow_untested=options.allow_untested_uv)
+    selection = select_sources(project)
+    snapshot = take_snapshot(project, selection, private / "project")
+    count = f"{len(selection.files)} file{'' if len(selection.files) == 1 else 's'}"
+    progress.end("project", f"{project.name} {project.version}, {count} of source")
+
+    progress.begin("discover")
+    discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
+    progress.end("discover", _tasks(discovery))
+
+    change = _update_lock(project, uv, options, progress)
+    progress.begin("wheels")
+    lock = export_lock(project, uv, targets, offline=options.offline)
+    progress.end("wheels", _wheels(lock))
+
+    sites = _vendor(lock, uv, private / "vendor", options, progress)
+    assembly = assemble(project, targets, discovery, snapshot, lock, sites, epoch=epoch, uv_version=uv.version)
+    signatures = sign(assembly.manifest.package.fingerprint)
+    archive = private / f"{project.name}-{project.version}.cloacina"
+    _pack(archive, assembly, signatures, epoch, progress)
+    return Made(
+        archive=archive,
+        package=_read_back(archive, assembly, progress),
+        uv=uv,
+        targets=targets,
+        selection=selection,
+        discovery=discovery,
+        lock=lock,
+        lock_change=change,
+        notes=tuple(dict.fromkeys(note for site in sites for note in site.notes)),
+    )
+
+
+def _update_lock(project: Project, uv: Uv, options: BuildOptions, progress: BuildProgress) -> LockChange | None:
+    progress.begin("lock")
+    if options.locked:
+        progress.end("lock", "uv.lock as it is")
+        return None
+    change = update_lock(project, uv, offline=options.offline)
+    counts = {"added": change.added, "removed": change.removed, "changed": change.changed}
+    told = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
+    progress.end("lock", f"uv.lock: {told or 'unchanged'}")
+    return change
+
+
+def _vendor(lock: Lock, uv: Uv, folder: Path, options: BuildOptions, progress: BuildProgress) -> tuple[Site, ...]:
+    progress.begin("vendor")
+    folder.mkdir()
+    total = len(lock.wheels)
+    progress.advance("vendor", 0, total)
+    done: list[Site] = []
+
+    def on_target(site: Site) -> None:
+        done.append(site)
+        progress.detail("vendor", site.target.name)
+        progress.advance("vendor", len(done), total)
+
+    sites = vendor(lock, uv, folder, offline=options.offline, on_target=on_target)
+    count = sum(len(site.files) for site in sites)
+    progress.end("vendor", f"{total} target{'' if total == 1 else 's'}, {count:,} files")
+    return sites
+
+
+def _pack(archive: Path, assembly: Assembly, signatures: Sequence[Member], epoch: int, progress: BuildProgress) -> None:
+    progress.begin("pack")
+    done = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal done
+        done += count
+        progress.advance("pack", min(done, assembly.size), assembly.size)
+
+    write_archive(archive, [*assembly.members, *signatures], mtime=epoch, on_bytes=on_bytes)
+    progress.end("pack", f"{_megabytes(assembly.size)} in {_megabytes(archive.stat().st_size)}")
+
+
+def _read_back(archive: Path, assembly: Assembly, progress: BuildProgress) -> Package:
+    """Read the archive as whoever gets it will, before anybody gets it."""
+    progress.begin("verify")
+    package = read_package(archive)
+    expected = assembly.manifest.package.fingerprint
+    if package.fingerprint != expected:
+        raise PackageTampered(
+            f"The archive that was just written has the fingerprint {package.fingerprint}. Expected {expected}: a disk "
+            "or a memory is failing, or somebody writes to the temporary folder"
+        )
+    progress.end("verify", expected)
+    return package
+
+
+def _tasks(discovery: Discovery) -> str:
+    count = len(discovery.tasks)
+    return f"{count} task{'' if count == 1 else 's'}{f' of {discovery.workflow}' if discovery.workflow else ''}"
+
+
+def _wheels(lock: Lock) -> str:
+    names = {wheel.name for wheels in lock.wheels.values() for wheel in wheels}
+    files = {wheel.file_name for wheels in lock.wheels.values() for wheel in wheels}
+    if not names:
+        return "no dependencies"
+    return f"{len(names)} dependenc{'y' if len(names) == 1 else 'ies'}, {len(files)} wheels"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
