@@ -113,6 +113,33 @@ def test_ssh_keygen_accepts_the_signature_in_the_package() -> None:
     ssh_keygen("-Y", "verify", *arguments, text=f"{package.fingerprint}\n")
 
 
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("jq", "sha256sum", "tar", "zstd"))), reason="jq, sha256sum, tar or zstd is not installed"
+)
+def test_a_signed_package_can_be_checked_without_cloacina(folder: Path) -> None:
+    sign("--key", "ada")
+    Path("allowed_signers").write_text(f"ada@example.com {Path('ada.pub').read_text()}")
+    check = r"""
+        set -eu
+        mkdir unpacked
+        tar --zstd -xf flow.cloacina -C unpacked
+        cd unpacked
+        jq -cSj 'del(.package.fingerprint, .signature)' manifest.json | sha256sum | cut -c 1-64 > ../fingerprint.txt
+        ssh-keygen -Y verify -f ../allowed_signers -I ada@example.com -n cloacina-package \
+            -s signatures/*.sshsig < ../fingerprint.txt
+        echo "$(jq -r .package.contents_sha256 manifest.json)  CONTENTS" | sha256sum --check
+        sed -E 's/^([0-9a-f]{64})  [0-9]+  [0-7]{4}  /\1  /' CONTENTS | sha256sum --check
+    """
+    checked = subprocess.run(["/bin/sh", "-c", check], capture_output=True, encoding="utf-8", check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert Path("fingerprint.txt").read_text() == f"{read_package(PACKAGE).fingerprint}\n"
+    assert checked.stdout.splitlines() == [
+        f'Good "cloacina-package" signature for ada@example.com with ED25519 key {key_fingerprint("ada")}',
+        "CONTENTS: OK",
+        *(f"{path}: OK" for path in (*TEXTS, "workflow/flow.py")),
+    ]
+
+
 def blob_of(name: str) -> bytes:
     return b64decode(Path(f"{name}.pub").read_text().split()[1])
 

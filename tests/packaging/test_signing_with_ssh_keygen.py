@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import time
+from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings, strategies
 
 from cloacina.errors import InvalidAllowedSigners
@@ -21,6 +24,8 @@ from cloacina.packaging.signing import (
     report_signatures,
     sign_fingerprint,
 )
+from cloacina.packaging.signing.sshsig import render_signature, signed_data
+from cloacina.packaging.signing.wire import wire_number, wire_string
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
 
@@ -181,6 +186,22 @@ def test_a_certificate_is_refused_by_name(keys: Path, tmp_path: Path) -> None:
     report = judge(None, sign_with_ssh(tmp_path / "user-cert.pub"))
     assert report.status == "invalid"
     assert "it is a certificate (ssh-ed25519-cert-v01@openssh.com)" in report.message
+
+
+@pytest.mark.parametrize("flags", [0b001, 0b101], ids=["touched", "touched and PIN"])
+def test_both_accept_a_security_token(tmp_path: Path, flags: int) -> None:
+    kind, application = b"sk-ssh-ed25519@openssh.com", b"ssh:"
+    secret = Ed25519PrivateKey.generate()
+    blob = b"".join(map(wire_string, (kind, secret.public_key().public_bytes_raw(), application)))
+    # What the token signs is not the message, but its hash between what it knows itself: PROTOCOL.u2f of OpenSSH.
+    tail = bytes([flags]) + wire_number(7)
+    hashes = [sha256(data).digest() for data in (application, signed_data(MESSAGE.encode()))]
+    made = secret.sign(hashes[0] + tail + hashes[1])
+    signature = render_signature(blob, wire_string(kind) + wire_string(made) + tail)
+    signers = tmp_path / "allowed_signers"
+    signers.write_text(f"{ADA} {kind.decode()} {b64encode(blob).decode()}\n")
+    assert ssh_accepts(signers, signature)
+    assert judge(signers, signature).status == "trusted"
 
 
 @pytest.mark.parametrize("hour", range(8, 18))
