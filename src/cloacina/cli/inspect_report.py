@@ -68,7 +68,7 @@ def task_lines(inspection: Inspection, *, width: int, is_unicode: bool) -> Itera
         for name, task, text in graph
     ]
     for name, function, limits, text in _columns(rows, width, is_unicode=is_unicode):
-        yield Text.assemble(name, _GAP, (function, "cyan"), _GAP, (limits, "dim"), _GAP, (text, "dim"))
+        yield _line(name, _GAP, (function, "cyan"), _GAP, (limits, "dim"), _GAP, (text, "dim"))
 
 
 def dependency_lines(inspection: Inspection, *, width: int, is_unicode: bool) -> Iterator[Text]:
@@ -122,7 +122,7 @@ def _task_lines(tasks: Sequence[InspectedTask], width: int, *, is_unicode: bool)
     shown = graph if len(graph) <= _SHOWN_TASKS + 1 else graph[:_SHOWN_TASKS]
     rows = [(name, _limits(task) if task else "", text) for name, task, text in shown]
     for name, limits, text in _columns(rows, width, is_unicode=is_unicode):
-        yield Text.assemble(name, _GAP, (limits, "dim"), _GAP, (text, "dim"))
+        yield _line(name, _GAP, (limits, "dim"), _GAP, (text, "dim"))
     if len(shown) < len(graph):
         yield Text(f"{_GAP}and {len(graph) - len(shown)} more lines; --tasks shows all", "dim")
 
@@ -176,7 +176,7 @@ def _dependency_lines(inspection: Inspection, width: int, *, is_unicode: bool) -
     shown = dependencies if len(dependencies) <= _SHOWN_DEPENDENCIES + 1 else dependencies[:_SHOWN_DEPENDENCIES]
     rows = [_dependency_row(dependency, len(inspection.targets)) for dependency in shown]
     for name, version, terms in _columns(rows, width, is_unicode=is_unicode):
-        yield Text.assemble(name, _GAP, version, _GAP, (terms, "dim"))
+        yield _line(name, _GAP, version, _GAP, (terms, "dim"))
     if len(shown) < len(dependencies):
         yield Text(f"{_GAP}and {len(dependencies) - len(shown)} more; --dependencies shows all", "dim")
 
@@ -213,6 +213,12 @@ def _printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in " ".join(text.split())
     )
+
+
+def _line(*parts: str | tuple[str, str]) -> Text:
+    line = Text.assemble(*parts)
+    line.rstrip()
+    return line
 
 
 def _heading(text: str, count: int) -> Text:

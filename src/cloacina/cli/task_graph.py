@@ -8,7 +8,8 @@ task, which then takes its column, or beside it, with an elbow:
     ● │  count        depends on fetch, whose line ends here
     ●─╯  report       depends on count, above, and on validate
 
-So a task with an elbow to its left has nothing above it, and where lines cross without a connection there is a gap.
+So a task with an elbow to its left has nothing above it, and where lines cross without a connection there is a gap. A
+task that has nothing to do with any other is a circle: ○.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_ASCII: Final = str.maketrans({"●": "*", "│": "|", "─": "-", **dict.fromkeys("├╰┴┼┤╯", "+")})
+_ASCII: Final = str.maketrans({"●": "*", "○": "o", "│": "|", "─": "-", **dict.fromkeys("├╰┴┼┤╯", "+")})
 
 
 class GraphTask(Protocol):
@@ -96,7 +97,7 @@ class _Drawing:
         self._open = {task: len(dependents) for task, dependents in self._dependents.items()}
         self._lines: dict[int, str] = {}
         self._columns: dict[str, int] = {}
-        self._above: int | None = None  # the column of the task in the row above
+        self._above: int | None = None  # the column of the task in the row above, if it is not alone
 
     def rows_of(self, task: str) -> list[GraphRow]:
         """Return the task's row, below an empty one if it would stand below a task that it has nothing to do with."""
@@ -104,8 +105,9 @@ class _Drawing:
         for column in needed:
             self._open[self._lines[column]] -= 1
         own = self._own_column(task, needed)
-        rows = [GraphRow(task, self._row(own, needed))]
-        if not needed and self._above == own:
+        is_alone = not needed and not self._dependents[task]
+        rows = [GraphRow(task, self._row(own, needed, "○" if is_alone else "●"))]
+        if not needed and not is_alone and self._above == own:
             rows.insert(0, GraphRow(None, self._row(None, [])))
         for column in needed:
             if not self._open[self._lines[column]]:
@@ -113,7 +115,7 @@ class _Drawing:
         if self._dependents[task]:
             self._lines[own] = task
             self._columns[task] = own
-        self._above = own
+        self._above = None if is_alone else own
         return rows
 
     def _own_column(self, task: str, needed: Sequence[int]) -> int:
@@ -127,13 +129,13 @@ class _Drawing:
             column += 1
         return column
 
-    def _row(self, own: int | None, needed: Sequence[int]) -> str:
+    def _row(self, own: int | None, needed: Sequence[int], task_mark: str = "") -> str:
         ends = [*needed] if own is None else [own, *needed]
         first, last = min(ends, default=0), max(ends, default=0)
         cells: list[str] = []
         for column in range(max([last, *self._lines]) + 1):
             if column == own:
-                mark = "●"
+                mark = task_mark
             elif column in needed:
                 mark = _connection(goes_on=bool(self._open[self._lines[column]]), at=(column == first, column == last))
             else:
