@@ -166,10 +166,14 @@ def _octal(field: bytes, what: str, path: str) -> int:
 def _first_difference(block: bytes, expected: bytes) -> str:
     if not expected:
         return "its path does not fit into name and prefix"
-    at = next(index for index, (found, wanted) in enumerate(zip(block, expected, strict=True)) if found != wanted)
-    name, start, end = next(field for field in _FIELDS if field[1] <= at < field[2])
-    found = block[start:end].rstrip(b"\0")
-    return f"the field {name} is {found!r}"
+    # The checksum is right for what is there, so it differs because another field does.
+    name, found = next(
+        (name, block[start:end])
+        for name, start, end in _FIELDS
+        if name != "chksum" and block[start:end] != expected[start:end]
+    )
+    shown = found.rstrip(b"\0")
+    return f"the field {name} is {shown!r}"
 
 
 _FIELDS: Final = (
