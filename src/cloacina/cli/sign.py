@@ -12,6 +12,8 @@ from cloacina.cli.passphrase import passphrase_of
 from cloacina.errors import CommandError, InvalidSignature
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from cloacina.packaging.archive import Package
     from cloacina.packaging.signing import PublicKey
 
@@ -62,7 +64,8 @@ def _sign_with(package: Path, file: Path, output: Path | None) -> tuple[Package,
     from cloacina.packaging.signing import load_private_key, sign_package  # noqa: PLC0415 - only packages need it
 
     key = load_private_key(file, passphrase_of(file))
-    return sign_package(package, key, output=output), key.public
+    with _waiting():
+        return sign_package(package, key, output=output), key.public
 
 
 def _attach(package: Path, file: Path, output: Path | None) -> tuple[Package, PublicKey]:
@@ -74,7 +77,15 @@ def _attach(package: Path, file: Path, output: Path | None) -> tuple[Package, Pu
             text = opened.read(LARGEST + 1).decode("utf-8", "replace")
     except OSError as error:
         raise InvalidSignature(f"The signature {file} cannot be read: {error.strerror}.") from None
-    return attach_signature(package, text, output=output), parse_signature(text.encode()).key
+    with _waiting():
+        return attach_signature(package, text, output=output), parse_signature(text.encode()).key
+
+
+def _waiting() -> Status:
+    """Return what shows at a terminal that the command is at work: packing 50 MB again takes ten seconds."""
+    from rich.console import Console  # noqa: PLC0415 - 50 ms that wrong input need not wait for
+
+    return Console(stderr=True).status("Checking the package and writing it with its signature")
 
 
 def _show(package: Package, key: PublicKey, *, as_json: bool) -> None:
