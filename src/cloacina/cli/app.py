@@ -15,6 +15,7 @@ from cloacina.cli.exit_codes import ExitCode, exit_code_of
 from cloacina.cli.explain import explain
 from cloacina.cli.extract import extract
 from cloacina.cli.inspect import inspect
+from cloacina.cli.lock import lock
 from cloacina.cli.new import new
 from cloacina.cli.run import run
 from cloacina.cli.sign import sign
@@ -34,6 +35,9 @@ app.command(short_help="Check that a package is unchanged, and who signed it.", 
 app.command(short_help="Put a signature into a package.", epilog=_EXIT_CODES)(sign)
 app.command(short_help="Write the files of a package into a folder.", epilog=_EXIT_CODES)(extract)
 app.command(short_help="Make a project to build a package from.", epilog=_EXIT_CODES)(new)
+app.command(short_help="Choose the versions of a project's dependencies, and check for wheels.", epilog=_EXIT_CODES)(
+    lock
+)
 app.command(short_help="Show what an error code means, and what to do about it.")(explain)
 
 
