@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from archive_samples import EPOCH, GOOD_FILES, Entry, Parts, assert_refused, make, pack, read_bytes
 
+from archive_samples import EPOCH, GOOD_FILES, Entry, Parts, assert_refused, make, pack, read_bytes
 from cloacina.errors import ArchiveError, ArchiveLimitExceeded, InvalidArchive, PackageTampered, UnsafeArchive
 
 TASKS = "workflow/report/tasks.py"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Compression = Literal["zstd", "gzip"]
 
 _SNIFFED_BYTES: Final = 512
+_BROKEN: Final = "\N{REPLACEMENT CHARACTER}"
 _PACKED: Final[dict[bytes, Compression]] = {b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x8b": "gzip"}
 _OTHERS: Final = (
     (b"PK\x03\x04", "a zip archive, such as a wheel"),
@@ -127,7 +128,7 @@ def _what_is(start: bytes) -> str:
     if not start.strip(b"\0"):
         return "nothing but zeros at its start"
     # A character may be cut in two at the end of what was read.
-    text = start.decode("utf-8", "replace").rstrip("\N{REPLACEMENT CHARACTER}")
-    if text and "\N{REPLACEMENT CHARACTER}" not in text and (text.isprintable() or text.isascii()) and "\0" not in text:
+    text = start.decode("utf-8", "replace").rstrip(_BROKEN)
+    if text and all(character.isprintable() or character.isspace() for character in text) and _BROKEN not in text:
         return "text"
     return f"neither zstd nor gzip (it begins with {start[:4].hex(' ')})"
