@@ -75,7 +75,8 @@ def draw_chart(first_year: int, volumes: Sequence[int], change: Change) -> str:
     ]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="13">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="13" role="img">',
+            f"<title>The flow of the Nile in each year from {first_year} to {first_year + len(volumes) - 1}</title>",
             "<style>text { font-family: sans-serif }</style>",
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
             f'<text x="{MARGIN}" y="24" font-weight="bold">Flow of the Nile, in 10⁸ m³ a year</text>',

@@ -30,6 +30,7 @@ def read_if_there(source: str) -> str | None:
         with urlopen(source, timeout=TIMEOUT) as answer:  # noqa: S310 - the scheme is one of the two above
             return None if answer.status in NOT_YET else answer.read().decode("utf-8") or None
     except HTTPError as error:
-        if error.code in NOT_YET:
-            return None
-        raise
+        with error:  # it holds the connection
+            if error.code in NOT_YET:
+                return None
+            raise
