@@ -11,6 +11,7 @@ import typer
 from typer import TyperException
 
 from cloacina import __version__
+from cloacina.cli.build import build
 from cloacina.cli.exit_codes import ExitCode, exit_code_of
 from cloacina.cli.explain import explain
 from cloacina.cli.extract import extract
@@ -35,6 +36,7 @@ app.command(short_help="Check that a package is unchanged, and who signed it.", 
 app.command(short_help="Put a signature into a package.", epilog=_EXIT_CODES)(sign)
 app.command(short_help="Write the files of a package into a folder.", epilog=_EXIT_CODES)(extract)
 app.command(short_help="Make a project to build a package from.", epilog=_EXIT_CODES)(new)
+app.command(short_help="Build one package of a project, for all its targets.", epilog=_EXIT_CODES)(build)
 app.command(short_help="Choose the versions of a project's dependencies, and check for wheels.", epilog=_EXIT_CODES)(
     lock
 )
