@@ -236,6 +236,18 @@ MEASUREMENTS = (
         rounds=7,
         contestants=("asyncio",),
     ),
+    Measurement(
+        "discovery",
+        "discovery",
+        (
+            Row("discovery of {modules} modules, 3 tasks in each", "seconds", "s", 0.2),
+            Row("… the first time in a process", "first", "s"),
+            Row("… ast.parse of the same files, nothing else", "parse", "s"),
+            Row("… their lines", "lines", ""),
+        ),
+        {"modules": 100},
+        contestants=("asyncio",),
+    ),
     _waits("waits", waits=10_000),
     _waits("waits-file", waits=10_000, as_file=True),
     _cancelled("cancel", waits=10_000),

@@ -79,7 +79,7 @@ class Workshop:
             targets,
             discovery,
             snapshot,
-            Lock(requirements="", pylock="", wheels=dict.fromkeys(targets, ()), indexes=()),
+            Lock(requirements="", pylock="", wheels=dict.fromkeys(targets, ())),
             [Site(target, files) for target in targets],
             epoch=DEFAULT_EPOCH,
             uv_version="0",
@@ -212,9 +212,7 @@ def test_a_file_that_only_another_python_understands_is_named(workshop: Workshop
 def test_secrets_of_this_process_do_not_reach_the_package(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
 
-    with pytest.raises(
-        ImportCheckFailed, match=r"KeyError: 'SECRET_TOKEN'\nA package is imported with few variables"
-    ):
+    with pytest.raises(ImportCheckFailed, match=r"KeyError: 'SECRET_TOKEN'\nA package is imported with few variables"):
         workshop.check(f"import os\nos.environ['SECRET_TOKEN']\n{dedent(GOOD)}")
 
 

@@ -110,7 +110,9 @@ def _find_python(target: Target, uv: Uv | None, folder: Path) -> Path | None:
             uv,
             ["python", "find", "--no-config", "--no-project", wanted],
             folder=folder,
-            environment={"UV_PYTHON_SEARCH_PATH": os.pathsep.join([*_pyenv_folders(target), os.environ.get("PATH", "")])},
+            environment={
+                "UV_PYTHON_SEARCH_PATH": os.pathsep.join([*_pyenv_folders(target), os.environ.get("PATH", "")])
+            },
         )
         found = Path(printed.strip())
         answer = subprocess.run(  # noqa: S603 - an interpreter of this machine
@@ -182,7 +184,9 @@ def _hint(error: Mapping[str, Any]) -> str:
             "project, add its file to [tool.cloacina] include"
         )
     if error["type"] == "KeyError" and any("environ" in line for line in error["lines"]):
-        return "A package is imported with few variables of the environment: read others in a task, when they are needed"
+        return (
+            "A package is imported with few variables of the environment: read others in a task, when they are needed"
+        )
     return "A package is imported without the rest of the project: correct the import, or move it into a task"
 
 

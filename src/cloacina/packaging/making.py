@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cloacina.packaging.locking import Lock, LockChange, Uv
     from cloacina.packaging.progress import BuildProgress
     from cloacina.packaging.project import Project
+    from cloacina.packaging.snapshot import Snapshot
     from cloacina.packaging.sources import SourceSelection
     from cloacina.packaging.targets import Target
     from cloacina.packaging.vendoring import Site
@@ -72,8 +73,9 @@ class Made:
         uv: What installed the dependencies.
         targets: What it was built for.
         selection: The files of the project in it, and those that are not and why.
+        snapshot: The copies of these files that are in it.
         discovery: Its tasks.
-        wheels: What each target has.
+        lock: What each target has.
         lock_change: What locking has changed; None if the lock was taken as it was.
         notes: What was left out of the dependencies and matters.
     """
@@ -83,6 +85,7 @@ class Made:
     uv: Uv
     targets: tuple[Target, ...]
     selection: SourceSelection
+    snapshot: Snapshot
     discovery: Discovery
     lock: Lock
     lock_change: LockChange | None
@@ -96,6 +99,7 @@ def make_archive(
     *,
     sign: Callable[[str], Sequence[Member]],
     progress: BuildProgress,
+    sources: Project | None = None,
 ) -> Made:
     """Take all steps up to a finished archive, and read it back.
 
@@ -105,6 +109,7 @@ def make_archive(
         options: How to build.
         sign: Called with the fingerprint; returns the files with signatures.
         progress: What is told about the steps.
+        sources: The same project in another folder, out of which the source is taken.
 
     Raises:
         PackageError: As `build_package` does.
@@ -112,8 +117,9 @@ def make_archive(
     epoch = source_date_epoch()
     targets = project.targets()
     uv = find_uv(allow_untested=options.allow_untested_uv)
-    selection = select_sources(project)
-    snapshot = take_snapshot(project, selection, private / "project")
+    sources = sources or project
+    selection = select_sources(sources)
+    snapshot = take_snapshot(sources, selection, private / "project")
     count = f"{len(selection.files)} file{'' if len(selection.files) == 1 else 's'}"
     progress.end("project", f"{project.name} {project.version}, {count} of source")
 
@@ -137,6 +143,7 @@ def make_archive(
         uv=uv,
         targets=targets,
         selection=selection,
+        snapshot=snapshot,
         discovery=discovery,
         lock=lock,
         lock_change=change,

@@ -1,8 +1,9 @@
 """Builds a second time under other circumstances, and compares the bytes.
 
 The second build is a process of its own (`python -m cloacina.packaging.reproducibility`) that differs in all that must
-not matter: the folder and the length of its path, the files' times and permissions, the folder for temporary files,
-language, time zone, and the seed of hashes.
+not matter: the folder of the source and the length of its path, the files' times and permissions, the folder for
+temporary files, language, time zone, and the seed of hashes. The lock is read from the project itself, since it may
+name other folders by their place beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
     from cloacina.packaging.making import Made
     from cloacina.packaging.project import Project
+    from cloacina.packaging.snapshot import Snapshot
 
-_CONFIGURATION: Final = ("pyproject.toml", "uv.lock", "uv.toml")
 _SHOWN: Final = 10
 _OTHER_MTIME: Final = 1_000_000_000  # 2001
 _OTHER_UMASK: Final = 0o077
@@ -52,11 +54,12 @@ def check_reproducible(
         PackageError: The second build failed.
     """
     copy = folder / "a" / "copy" / "in" / "another" / "folder"
-    _copy_project(project, first, copy)
+    _copy_sources(first.snapshot, copy)
     temporary = folder / "temporary"
     temporary.mkdir()
     request = {
-        "project": str(copy),
+        "project": str(project.root),
+        "sources": str(copy),
         "private": str(temporary / "private"),
         "platforms": project.platforms,
         "pythons": project.pythons,
@@ -102,18 +105,14 @@ def _how(path: str, first: dict[str, tuple[str, int]], second: dict[str, tuple[s
     return " (its permissions)" if first[path][0] == second[path][0] else ""
 
 
-def _copy_project(project: Project, first: Made, copy: Path) -> None:
-    copy.mkdir(parents=True)
-    files = [selected.file for selected in first.selection.files]
-    files += (project.root / name for name in _CONFIGURATION)
-    for file in files:
-        if not file.exists():
-            continue
-        target = copy / file.relative_to(project.root)
+def _copy_sources(snapshot: Snapshot, copy: Path) -> None:
+    (copy / snapshot.source_root.relative_to(snapshot.root)).mkdir(parents=True)
+    for taken in snapshot.files:
+        target = copy / taken.file.relative_to(snapshot.root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-        # Only whether the owner may execute it is a property of the file.
-        target.chmod(file.stat().st_mode & 0o700)
+        shutil.copyfile(taken.file, target)
+        # Only whether it may be executed is a property of the file.
+        target.chmod(taken.mode & 0o700)
         os.utime(target, (_OTHER_MTIME, _OTHER_MTIME))
 
 
@@ -139,9 +138,13 @@ def _run(request: dict[str, Any], temporary: Path) -> dict[str, Any]:
     finally:
         kill_group(process)
     if process.returncode:
-        raise NotReproducible("The second build ended without a result. Its own message stands above")
+        raise RuntimeError("the second build ended without a report")
     report: dict[str, Any] = json.loads(output)
     return report
+
+
+def _moved(project: Project, root: Path) -> Project:
+    return replace(project, root=root, source_root=root / project.source_root.relative_to(project.root))
 
 
 def _bytes(member: Member) -> bytes:
@@ -162,12 +165,14 @@ def _main() -> None:
     signatures = [Member(path, b64decode(content)) for path, content in request["signatures"].items()]
     report: dict[str, Any]
     try:
+        project = options.read(Path(request["project"]))
         made = make_archive(
-            options.read(Path(request["project"])),
+            project,
             private,
             options,
             sign=lambda _: signatures,
             progress=NoProgress(),
+            sources=_moved(project, Path(request["sources"])),
         )
         report = {"archive": str(made.archive)}
     except CloacinaError as error:

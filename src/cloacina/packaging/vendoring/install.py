@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Final
 
 from cloacina.packaging.archive.standard_library import standard_library_names
-from cloacina.packaging.locking import run_uv
-from cloacina.packaging.locking.processes import ProcessGroup
+from cloacina.packaging.locking import ProcessGroup, install_environment, run_uv
 from cloacina.packaging.vendoring.tidying import tidy
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def vendor(
         DependencyError: A wheel cannot be had, or is not the one that was locked.
         UnpackableFile: A wheel holds a file that a package cannot hold.
     """
-    variables = _index_variables(lock.indexes)
+    variables = install_environment(lock.indexes)
     # What several targets share is in one folder, from which the Pythons of all of them import.
     reserved = frozenset[str]().union(*(standard_library_names(_version(target)) for target in lock.wheels))
     with (
@@ -60,7 +59,16 @@ def vendor(
             site = folder / target.name
             site.mkdir()
             if wheels:
-                _install(target, wheels, site, uv, variables, processes, offline=offline)
+                _install(
+                    target,
+                    wheels,
+                    site,
+                    uv,
+                    variables,
+                    processes,
+                    python_version=lock.python_versions[target],
+                    offline=offline,
+                )
             return tidy(site, target, wheels, reserved=reserved)
 
         futures = {pool.submit(install, target, wheels): target for target, wheels in lock.wheels.items()}
@@ -89,6 +97,7 @@ def _install(
     variables: Mapping[str, str],
     processes: ProcessGroup,
     *,
+    python_version: str,
     offline: bool,
 ) -> None:
     """Install exactly these wheels: the hashes leave uv no choice."""
@@ -105,11 +114,13 @@ def _install(
             *("--target", str(folder)),
             *("--python", sys.executable),
             *("--python-platform", target.uv_platform),
-            *("--python-version", target.python),
+            *("--python-version", python_version),
             *("--only-binary", ":all:"),
             "--no-deps",
             "--require-hashes",
-            *("--link-mode", "copy"),
+            # Copies are thrown away after the packing, which for hundreds of megabytes takes longer than the packing.
+            # Nothing writes to what is installed here, so what it shares with uv's cache is safe.
+            *("--link-mode", "hardlink"),
             "--no-config",
             *("--requirements", str(requirements)),
         ],
@@ -118,22 +129,6 @@ def _install(
         environment=environment,
         processes=processes,
     )
-
-
-def _index_variables(indexes: Sequence[str]) -> dict[str, str]:
-    """Return the variables by which uv looks for wheels where the lock has them from, and nowhere else.
-
-    In the environment, because other users of the machine see command lines, and an address may hold a password.
-    """
-    if not indexes:
-        return {}
-    first, *others = indexes
-    return {
-        "UV_DEFAULT_INDEX": first,
-        "UV_INDEX": " ".join(others),
-        # A wheel of the same name on another index cannot take the place of the locked one: its hash is another.
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
-    }
 
 
 def _version(target: Target) -> tuple[int, int]:
