@@ -122,7 +122,7 @@ def test_it_says_what_it_has_made_and_what_to_type_next(folder: Path, capsys: py
     assert shown.startswith("Made sales-report in sales-report:\n")
     assert all(f"\n  {file}" in shown for file in FILES)
     listing, _, rest = shown.partition("\nNext:\n")
-    assert max(len(line) for line in listing.splitlines()) <= 100
+    assert max(len(line) for line in listing.splitlines()) <= 80
     commands = [line.strip() for line in rest.splitlines() if line.startswith("  ")]
     assert commands == [
         "cd sales-report",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from cloacina.packaging.skeleton import NewProject
 
 _ABOUT = {
-    "pyproject.toml": "what the package is called, needs and is built for",
-    "tasks.py": "three tasks, of which the first waits without holding a slot",
+    "pyproject.toml": "the package's name, needs and targets",
+    "tasks.py": "three tasks; the first waits without a slot",
     "test_tasks.py": "their tests, in virtual time",
     "README.md": "how to test, run and build it",
 }
@@ -57,8 +57,8 @@ def _show(project: NewProject) -> None:
         print(f"  {command}")
     if project.cloacina_from is not None:
         print(
-            f"\nCloacina is taken from {project.cloacina_from}, where this one was installed from:"
-            " see [tool.uv.sources] in pyproject.toml."
+            f"\nCloacina is taken from {project.cloacina_from}, where this one was installed from:\n"
+            "see [tool.uv.sources] in pyproject.toml."
         )
 
 
