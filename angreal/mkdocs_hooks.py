@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docsite import generated, notebooks, twins
+from docsite.generated.manifest import schema_file
 from docsite.lightening import lighten, shorten
 from docsite.squeeze import squeeze
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
     from mkdocs.structure.nav import Navigation
     from mkdocs.structure.pages import Page
 
@@ -24,6 +26,12 @@ class _Build:
 
 
 _builds: list[_Build] = []
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the files that are made from the code, so that pages can link to them."""
+    files.append(schema_file(config))
+    return files
 
 
 def on_nav(nav: Navigation, **_: Any) -> Navigation:

@@ -24,7 +24,7 @@ from cloacina.packaging.manifest import (
     read_document,
     render_manifest,
 )
-from cloacina.packaging.manifest_schema import manifest_schema, render_schema
+from cloacina.packaging.manifest_schema import manifest_json_schema, render_schema
 from cloacina.packaging.strict_json import MAXIMUM_BYTES, MAXIMUM_DEPTH
 
 PYTHON = with_fingerprint(
@@ -61,7 +61,7 @@ RUST = with_fingerprint(
         created_at="2026-11-21T09:30:00.123456789Z",
     )
 )
-SCHEMA = Draft202012Validator(manifest_schema())
+SCHEMA = Draft202012Validator(manifest_json_schema())
 
 
 def document(manifest: Manifest = PYTHON) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from docsite.generated.commands import command_reference
 from docsite.generated.database import database_reference
 from docsite.generated.errors import error_reference, families, package_error_reference, reproducers
 from docsite.generated.events import event_reference
+from docsite.generated.manifest import manifest_reference
 from docsite.generated.settings import settings_reference
 from docsite.generated.timelines import deferring_seconds, deferring_timeline, sleeping_seconds, sleeping_timeline
 
@@ -42,6 +43,7 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-memory": benchmarks.memory_plot,
     "figures-targets": benchmarks.targets,
     "figures-waits": benchmarks.waits_table,
+    "manifest": manifest_reference,
     "package-errors": package_error_reference,
     "settings": settings_reference,
     "sleeping-seconds": sleeping_seconds,

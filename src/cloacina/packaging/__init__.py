@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cloacina.packaging.inspection import inspect_package
     from cloacina.packaging.locking import Lock, LockChange, SelectedWheel, Uv, export_lock, find_uv, update_lock
     from cloacina.packaging.manifest import Manifest, TaskEntry, parse_manifest, render_manifest
-    from cloacina.packaging.manifest_schema import manifest_schema
+    from cloacina.packaging.manifest_schema import manifest_json_schema
     from cloacina.packaging.progress import BuildProgress
     from cloacina.packaging.project import Project, read_project
     from cloacina.packaging.sdk import write_sdk
@@ -61,7 +61,7 @@ _LAZY: Final = {
         "update_lock",
     ),
     "cloacina.packaging.manifest": ("Manifest", "TaskEntry", "parse_manifest", "render_manifest"),
-    "cloacina.packaging.manifest_schema": ("manifest_schema",),
+    "cloacina.packaging.manifest_schema": ("manifest_json_schema",),
     "cloacina.packaging.progress": ("BuildProgress",),
     "cloacina.packaging.project": ("Project", "read_project"),
     "cloacina.packaging.sdk": ("write_sdk",),
@@ -125,7 +125,7 @@ __all__ = [
     "host_target",
     "inspect_package",
     "load_private_key",
-    "manifest_schema",
+    "manifest_json_schema",
     "parse_manifest",
     "parse_target",
     "plan_build",

@@ -52,8 +52,8 @@ class Text:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Add the keywords to the schema of a string."""
-        return {**handler(schema), **dict(self.schema)}
+        """Add the keywords to the schema of a string, and as a comment what they cannot say."""
+        return {**handler(schema), **dict(self.schema), "$comment": self.expected}
 
     def _check(self, text: str) -> str:
         if not self.is_valid(text):
@@ -209,7 +209,7 @@ PythonSpecifier = Annotated[str, Text("a version specifier, such as '>=3.11'", _
 RelativePath = Annotated[
     str,
     Text(
-        "a path below the package's root with '/' between its parts, such as 'lib/libworkflow.so'",
+        "a path inside of the package with '/' between its parts, such as 'lib/libworkflow.so'",
         _is_relative_path,
         (("minLength", 1), ("maxLength", _LONGEST_PATH), ("pattern", r"^[^/\\:][^\\:]*$")),
     ),

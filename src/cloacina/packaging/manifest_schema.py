@@ -15,7 +15,7 @@ SCHEMA_PATH: Final = "reference/manifest-v2.schema.json"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def manifest_schema() -> dict[str, Any]:
+def manifest_json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of `manifest.json`.
 
     What it accepts is a valid manifest but for what JSON Schema cannot say: ids that are unique, dependencies that are
@@ -24,9 +24,9 @@ def manifest_schema() -> dict[str, Any]:
 
     Example:
         ```python
-        from cloacina.packaging.manifest_schema import manifest_schema
+        from cloacina.packaging.manifest_schema import manifest_json_schema
 
-        print(manifest_schema()["required"])
+        print(manifest_json_schema()["required"])
         #> ['format_version', 'package', 'language', 'tasks', 'created_at']
         ```
     """
@@ -54,7 +54,7 @@ def manifest_schema() -> dict[str, Any]:
 
 def render_schema() -> bytes:
     """Return the schema as the file that the documentation site publishes."""
-    return f"{json.dumps(manifest_schema(), indent=2)}\n".encode()
+    return f"{json.dumps(manifest_json_schema(), indent=2)}\n".encode()
 
 
 def _language(used: str, unused: str) -> dict[str, Any]:
