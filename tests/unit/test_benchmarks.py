@@ -25,6 +25,7 @@ SMALL = {
     "tasks": 3,
     "width": 3,
     "waits": 5,
+    "modules": 6,
     "seconds": 0.01,
 }
 MEASUREMENTS = [
@@ -36,6 +37,7 @@ MEASUREMENTS = [
     "fan-out",
     "freed-slots",
     "loading",
+    "discovery",
     "waits",
     "waits-file",
     "cancel",

@@ -68,12 +68,17 @@ def run_loop(runner: StatementRunner, reading: Reading, node: ast.For | ast.Asyn
     what = "the `while` loop" if isinstance(node, ast.While) else "the `for` loop"
     reading.expressions.value(node.test if isinstance(node, ast.While) else node.iter)
     names = bound_names([node])
+    before = {name: reading.module.names.get(name, Unknown()) for name in names}
     _forget(reading, names, node, what)
     if not isinstance(node, ast.While):
         runner.assign(node.target, Unknown(f"{what} of line {node.lineno} sets it"), None)
     with reading.uncertain(what, node, "Write each task out", with_imports=True):
         runner.run(node.body)
         runner.run(node.orelse)
+    for name, value in before.items():
+        # After no round at all, a name is what it was before.
+        if may_be_task(value):
+            reading.module.bind(name, Unknown(may_be_task=True))
     _forget(reading, names, node, what)
 
 

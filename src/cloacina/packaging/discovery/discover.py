@@ -141,7 +141,7 @@ def discover(source_root: Path, entry_module: str, *, project_root: Path | None 
             )
             for task in tasks
         ),
-        modules=tuple(name for name, module in modules.world.modules.items() if module.source is not None),
+        modules=tuple(name for name, module in modules.world.modules.items() if module.is_read),
         workflow=workflow,
     )
 
@@ -168,7 +168,7 @@ class _Modules:
         if file is None:
             return None
         source = self._read(file)
-        module = modules[name] = ProjectModule(name, source, file.is_package)
+        module = modules[name] = ProjectModule(name, file.is_package, source is not None)
         if source is not None:
             self._run(module, source)
         if parent:

@@ -57,6 +57,18 @@ def run_import_from(reading: Reading, node: ast.ImportFrom) -> None:
         reading.module.bind(alias.asname or alias.name, value)
 
 
+def run_imports_of_class(reading: Reading, node: ast.ClassDef) -> None:
+    """Read the modules that the body of a class imports; it runs with the module, and binds names of its own."""
+    for statement in node.body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                reading.world.load(alias.name)
+        elif isinstance(statement, ast.ImportFrom) and (name := absolute_name(reading.module, statement)):
+            module = reading.world.load(name)
+            for alias in statement.names if module is not None else ():
+                _member(reading.world, module, alias.name)
+
+
 def absolute_name(module: ProjectModule, node: ast.ImportFrom) -> str | None:
     """Return the name of the module that a `from … import` is about; None when it leads out of the project."""
     if not node.level:

@@ -50,6 +50,7 @@ class _Scope:
     names: dict[str, Value | None]
     above: _Scope | None = None
     is_class: bool = False
+    is_comprehension: bool = False
     module_names: frozenset[str] = frozenset()
 
 
@@ -109,7 +110,7 @@ def uses_of_module_names(node: ast.AST, resolve: ImportResolver) -> Uses:
             case ast.AnnAssign():
                 pending += [_inside(at, part) for part in (at.node.target, at.node.value) if part is not None]
             case _:
-                if isinstance(at.node, ast.NamedExpr) and at.scope is None:
+                if isinstance(at.node, ast.NamedExpr) and _binds_in_module(at.scope):
                     uses.rebound.append(at.node.target.id)
                 pending += [_inside(at, child) for child in ast.iter_child_nodes(at.node)]
     return uses
@@ -159,6 +160,13 @@ def _look_up(name: str, scope: _Scope | None) -> tuple[bool, Value | None]:
     return False, None
 
 
+def _binds_in_module(scope: _Scope | None) -> bool:
+    """Return whether `:=` binds a name of the module: it does so through comprehensions."""
+    while scope is not None and scope.is_comprehension:
+        scope = scope.above
+    return scope is None
+
+
 def _enter_definition(at: _Position, pending: list[_Position], resolve: ImportResolver) -> None:
     node = at.node
     if isinstance(node, ast.ClassDef):
@@ -180,7 +188,7 @@ def _enter_definition(at: _Position, pending: list[_Position], resolve: ImportRe
 
 def _enter_comprehension(at: _Position, node: _Comprehension, pending: list[_Position]) -> None:
     bound = _bindings([generator.target for generator in node.generators], _no_value)
-    scope = _Scope(dict(bound), at.scope)
+    scope = _Scope(dict(bound), at.scope, is_comprehension=True)
     for number, generator in enumerate(node.generators):
         outside = _Position(generator.iter, generator, at.scope, at.container, at.is_deferred)
         inside = _Position(generator.iter, generator, scope, "a comprehension", at.is_deferred)

@@ -147,7 +147,7 @@ def _check_order(world: World, tasks: Sequence[DeclaredTask], by_id: Mapping[str
 
 
 def _nothing_found(world: World, entry_module: str) -> str:
-    others = sum(module.source is not None for module in world.modules.values()) - 1
+    others = sum(module.is_read for module in world.modules.values()) - 1
     read = entry_module if others < 1 else f"{entry_module}, nor in the {others} other modules that are read with it"
     if others == 1:
         read = f"{entry_module}, nor in the other module that is read with it"

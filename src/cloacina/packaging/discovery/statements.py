@@ -63,6 +63,7 @@ class ModuleReader:
                 self._bodies.append(node)
             case ast.ClassDef():
                 read_class(self._reading, node)
+                imports.run_imports_of_class(self._reading, node)
                 self._module.bind(node.name, Unknown(f"`{node.name}` is a class"))
                 self._bodies.append(node)
             case ast.Import():

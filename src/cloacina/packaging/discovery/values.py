@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloacina.packaging.discovery.source import Place, Source
+    from cloacina.packaging.discovery.source import Place
 
 Scalar: TypeAlias = str | bytes | int | float | complex | bool | timedelta | None
 
@@ -98,15 +98,15 @@ class ProjectModule:
 
     Attributes:
         name: Its name, with dots.
-        source: Its source; None for a namespace package, or when it cannot be read.
         is_package: Whether other modules can be in it.
+        is_read: Whether it has a source that was read; a namespace package has none.
         names: What its names stand for, at this point of reading.
         volatile: The names that a function of it may bind again, and where that is.
     """
 
     name: str
-    source: Source | None
     is_package: bool
+    is_read: bool = False
     names: dict[str, Value] = field(default_factory=dict[str, "Value"])
     volatile: Mapping[str, Place] = field(default_factory=dict[str, "Place"])
 
