@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docsite.diagrams.commits import draw_commits
+from docsite.diagrams.fingerprint import draw_fingerprint
 from docsite.diagrams.queue import draw_queue
 from docsite.diagrams.sequence import draw_sequence
 from docsite.diagrams.states import draw_states
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DIAGRAMS: Mapping[str, Callable[[], str]] = {
     "commits": draw_commits,
+    "fingerprint": draw_fingerprint,
     "queue": draw_queue,
     "sequence": draw_sequence,
     "states": draw_states,
