@@ -56,8 +56,8 @@ def main() -> NoReturn:
     report["python"] = [sys.implementation.name, *sys.version_info[:2]]
     with os.fdopen(report_to, "wb") as stream:
         stream.write(json.dumps(report).encode())
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)
 
 

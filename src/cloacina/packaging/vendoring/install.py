@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cloacina.errors import DependencyError
 from cloacina.packaging.archive.standard_library import standard_library_names
 from cloacina.packaging.locking import ProcessGroup, install_environment, run_uv
 from cloacina.packaging.vendoring.tidying import tidy
@@ -46,7 +48,6 @@ def vendor(
         DependencyError: A wheel cannot be had, or is not the one that was locked.
         UnpackableFile: A wheel holds a file that a package cannot hold.
     """
-    variables = install_environment(lock.indexes)
     # What several targets share is in one folder, from which the Pythons of all of them import.
     reserved = frozenset[str]().union(*(standard_library_names(_version(target)) for target in lock.wheels))
     with (
@@ -54,21 +55,13 @@ def vendor(
         # Left first, and by an error it ends the processes that the threads of the pool wait for.
         ProcessGroup() as processes,
     ):
+        installer = _Installer(uv, lock, processes, is_offline=offline)
 
         def install(target: Target, wheels: Sequence[SelectedWheel]) -> Site:
             site = folder / target.name
             site.mkdir()
             if wheels:
-                _install(
-                    target,
-                    wheels,
-                    site,
-                    uv,
-                    variables,
-                    processes,
-                    python_version=lock.python_versions[target],
-                    offline=offline,
-                )
+                installer.install(target, wheels, site)
             return tidy(site, target, wheels, reserved=reserved)
 
         futures = {pool.submit(install, target, wheels): target for target, wheels in lock.wheels.items()}
@@ -89,32 +82,37 @@ def _collect(futures: Mapping[Future[Site], Target], on_target: Callable[[Site],
     return tuple(future.result() for future in futures)
 
 
-def _install(
-    target: Target,
-    wheels: Sequence[SelectedWheel],
-    folder: Path,
-    uv: Uv,
-    variables: Mapping[str, str],
-    processes: ProcessGroup,
-    *,
-    python_version: str,
-    offline: bool,
-) -> None:
-    """Install exactly these wheels: the hashes leave uv no choice."""
-    requirements = folder.with_name(f"{target.name}.txt")
-    lines = (f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
-    requirements.write_text("".join(lines), encoding="utf-8")
-    environment = dict(variables)
-    if target.deployment_target is not None:
-        environment["MACOSX_DEPLOYMENT_TARGET"] = target.deployment_target
-    run_uv(
-        uv,
-        [
+@dataclass(frozen=True, slots=True)
+class _Installer:
+    """Installs exactly the wheels that it is given: their hashes leave uv no choice."""
+
+    uv: Uv
+    lock: Lock
+    processes: ProcessGroup
+    is_offline: bool
+
+    def install(self, target: Target, wheels: Sequence[SelectedWheel], folder: Path) -> None:
+        requirements = folder.with_name(f"{target.name}.txt")
+        lines = (f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+        requirements.write_text("".join(lines), encoding="utf-8")
+        try:
+            # Which wheels it is going to be is known, so there is nothing to ask an index if the cache holds them.
+            self._run(target, requirements, folder, offline=True)
+        except DependencyError:
+            if self.is_offline:
+                raise
+            self._run(target, requirements, folder, offline=False)
+
+    def _run(self, target: Target, requirements: Path, folder: Path, *, offline: bool) -> None:
+        environment = install_environment(self.lock.indexes)
+        if target.deployment_target is not None:
+            environment["MACOSX_DEPLOYMENT_TARGET"] = target.deployment_target
+        arguments = [
             *("pip", "install"),
             *("--target", str(folder)),
             *("--python", sys.executable),
             *("--python-platform", target.uv_platform),
-            *("--python-version", python_version),
+            *("--python-version", self.lock.python_versions[target]),
             *("--only-binary", ":all:"),
             "--no-deps",
             "--require-hashes",
@@ -123,12 +121,15 @@ def _install(
             *("--link-mode", "hardlink"),
             "--no-config",
             *("--requirements", str(requirements)),
-        ],
-        folder=folder,
-        offline=offline,
-        environment=environment,
-        processes=processes,
-    )
+        ]
+        run_uv(
+            self.uv,
+            arguments,
+            folder=folder,
+            offline=offline,
+            environment=environment,
+            processes=self.processes,
+        )
 
 
 def _version(target: Target) -> tuple[int, int]:
