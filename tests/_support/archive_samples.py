@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import rfc8785
 
-from cloacina.packaging.archive import Package, extract_package, read_package
+from cloacina.packaging.archive import Member, Package, extract_package, read_package
 from cloacina.packaging.archive.zstandard import CompressionParameter, ZstdCompressor
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class Parts:
 
     def pack(self) -> bytes:
         return pack(self.tar())
+
+    def members(self) -> list[Member]:
+        return [Member(entry.path.decode(), entry.data, entry.mode) for entry in self.entries]
 
 
 def contents_line(path: str | bytes, data: bytes, mode: int = 0o644) -> bytes:

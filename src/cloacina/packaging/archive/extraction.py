@@ -144,6 +144,8 @@ def _choose_target(package: Package, target: Target | None) -> Target:
 
 def _place_of(destination: Path) -> Path:
     """Return the absolute path of a destination that can be made."""
+    if "\0" in str(destination):
+        raise ExtractionFailed(f"{str(destination)!r} cannot be written: no name of a folder holds a NUL.")
     try:
         if destination.is_symlink():
             raise ExtractionFailed(f"{destination} is a link, which is not followed. Name the folder itself.")
@@ -162,7 +164,6 @@ def _place_of(destination: Path) -> Path:
             raise ExtractionFailed("The current folder cannot be replaced. Choose a new folder in it.")
     except FileNotFoundError:
         raise ExtractionFailed(f"{destination.parent} is no folder. Make it first, or choose another one.") from None
-    except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else None
-        raise ExtractionFailed(f"{destination} cannot be written: {reason or problem}.") from problem
+    except OSError as problem:
+        raise ExtractionFailed(f"{destination} cannot be written: {problem.strerror or problem}.") from problem
     return place

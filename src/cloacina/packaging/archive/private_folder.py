@@ -40,6 +40,7 @@ class PrivateFolder:
         self.path = path
         path.mkdir(mode=0o700)
         self._made: set[str] = set()
+        self._is_read_only = False
         self._has_handles = os.open in os.supports_dir_fd and os.mkdir in os.supports_dir_fd
         # The folder that was written to last, with those above it: their names, and the open folders.
         self._open: list[tuple[str, int]] = []
@@ -75,8 +76,9 @@ class PrivateFolder:
         Raises:
             OSError: It cannot be taken.
         """
-        for folder in sorted(self._made, reverse=True):
-            (self.path / folder).chmod(0o555)
+        self._is_read_only = True
+        for folder in self._made:
+            _change_mode(self.path / folder, 0o555)
 
     def move_to(self, place: Path, *, mode: int) -> None:
         """Give the folder its name, in one step.
@@ -108,8 +110,9 @@ class PrivateFolder:
             OSError: It cannot be removed.
         """
         self.close()
-        for folder in sorted(self._made):
-            (self.path / folder).chmod(0o700)
+        if self._is_read_only:
+            for folder in self._made:
+                _change_mode(self.path / folder, 0o700)
         shutil.rmtree(self.path)
 
     def _enter(self, folder: str) -> int:
@@ -168,6 +171,17 @@ def private_folder_beside(place: Path) -> Generator[PrivateFolder]:
 
 def _open_folder(name: str, above: int | None) -> int:
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+
+
+def _change_mode(folder: Path, mode: int) -> None:
+    if not hasattr(os, "fchmod"):
+        folder.chmod(mode)
+        return
+    descriptor = _open_folder(str(folder), None)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, piece: memoryview) -> None:
