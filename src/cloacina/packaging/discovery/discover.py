@@ -182,10 +182,10 @@ class _Modules:
             return None
         shown = f"entry_module is {entry_module!r}"
         parts = entry_module.split(".")
-        if not all(part.isidentifier() for part in parts):
-            guess = entry_module.removesuffix(".py").replace("/", ".").replace("\\", ".").removeprefix("src.")
-            hint = f", such as {guess!r}" if self._files.find(guess) else ", such as 'etl.flow'"
-            return f"{shown}. Expected the dotted name of a module{hint}"
+        guess = entry_module.removesuffix(".py").replace("/", ".").replace("\\", ".").removeprefix("src.")
+        is_path = guess != entry_module and self._files.find(guess) is not None
+        if is_path or not all(part.isidentifier() for part in parts):
+            return f"{shown}. Expected the dotted name of a module, such as {guess if is_path else 'etl.flow'!r}"
         if is_foreign(parts[0]):
             return f"{shown}, but {parts[0]} is a module of Python or Cloacina itself. Give the project's another name"
         path = "/".join(parts)

@@ -198,7 +198,7 @@ class Expressions:
             braces = part if isinstance(part, ast.FormattedValue) else None
             text = printed(value.value, braces) if isinstance(value, Constant) else None
             if text is None:
-                return Unknown(f"what is printed for `{self._source.snippet(part)}` is not known")
+                return Unknown("what a part of it in braces prints is not known")
             parts.append(text)
         return bounded_text("".join(parts))
 

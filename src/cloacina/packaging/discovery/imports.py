@@ -65,7 +65,9 @@ def run_imports_of_class(reading: Reading, node: ast.ClassDef) -> None:
                 reading.world.load(alias.name)
         elif isinstance(statement, ast.ImportFrom) and (name := absolute_name(reading.module, statement)):
             module = reading.world.load(name)
-            for alias in statement.names if module is not None else ():
+            if module is None:
+                continue
+            for alias in statement.names:
                 _member(reading.world, module, alias.name)
 
 

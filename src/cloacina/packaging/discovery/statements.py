@@ -199,11 +199,11 @@ class ModuleReader:
         names = {
             name
             for name, value in self._module.names.items()
-            if value is Known.TASK or (isinstance(value, Collection) and value.kind != "tuple")
+            if value in (Known.TASK, Known.WORKFLOW) or (isinstance(value, Collection) and value.kind != "tuple")
         }
         is_ours = (isinstance(value, LibraryModule) and may_be_task(value) for value in self._module.names.values())
         if "cloacina" in self._reading.source.text or any(is_ours):
-            names.add(Known.TASK.value)
+            names |= {Known.TASK.value, Known.WORKFLOW.value}
         return names
 
     def _lines_with(self, names: set[str]) -> list[int]:
