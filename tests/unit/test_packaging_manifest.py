@@ -4,72 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cloacina.errors import InvalidManifest, UnsupportedManifest
-from cloacina.packaging.fingerprint import with_fingerprint
-from cloacina.packaging.manifest import (
-    Build,
-    Manifest,
-    PackageInfo,
-    PythonRuntime,
-    RustRuntime,
-    TaskEntry,
-    parse_manifest,
-    read_document,
-    render_manifest,
-)
+from cloacina.packaging.manifest import Manifest, RustRuntime, TaskEntry, parse_manifest, render_manifest
 from cloacina.packaging.manifest_schema import manifest_json_schema, render_schema
-from cloacina.packaging.strict_json import MAXIMUM_BYTES, MAXIMUM_DEPTH
+from manifest_samples import PYTHON, RUST, change, document, drop, parse
 
-PYTHON = with_fingerprint(
-    Manifest(
-        package=PackageInfo(
-            name="daily-report",
-            version="1.4.0",
-            description="Fetches, validates and reports.",
-            targets=("linux-x86_64", "macos-arm64"),
-            contents_sha256="5a" * 32,
-            builds=(
-                Build(platform="linux-x86_64", abi="cp311", floor="glibc 2.28"),
-                Build(platform="linux-x86_64", abi="cp312", floor="glibc 2.28"),
-                Build(platform="macos-arm64", abi="cp311", floor="macOS 13.0"),
-            ),
-        ),
-        language="python",
-        python=PythonRuntime(requires_python=">=3.11", entry_module="report.tasks"),
-        tasks=(
-            TaskEntry(id="fetch", function="report.tasks:fetch", retries=3, timeout_seconds=30),
-            TaskEntry(id="validate", function="report.tasks:validate", dependencies=("fetch",)),
-            TaskEntry(id="größe", function="report.größe:größe", dependencies=("fetch",), description="Wie groß?"),
-            TaskEntry(id="report", function="report.tasks:report", dependencies=("validate", "größe")),
-        ),
-        created_at="2026-11-21T09:30:00Z",
-    )
-)
-RUST = with_fingerprint(
-    Manifest(
-        package=PackageInfo(name="rust_etl", version="0.2.0+build.7", targets=("linux-x86_64",)),
-        language="rust",
-        rust=RustRuntime(library_path="lib/librust_etl.so"),
-        tasks=(TaskEntry(id="process", function="cloacina_execute_task"),),
-        created_at="2026-11-21T09:30:00.123456789Z",
-    )
-)
 SCHEMA = Draft202012Validator(manifest_json_schema())
-
-
-def document(manifest: Manifest = PYTHON) -> dict[str, Any]:
-    return read_document(render_manifest(manifest))
-
-
-def parse(value: object) -> Manifest:
-    return parse_manifest(json.dumps(value).encode())
 
 
 @pytest.mark.parametrize("manifest", [PYTHON, RUST], ids=["python", "rust"])
@@ -105,26 +50,6 @@ def test_unknown_fields_are_kept() -> None:
 def test_manifest_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         PYTHON.language = "rust"  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def change(*path: str | int, to: Any) -> Callable[[dict[str, Any]], None]:
-    def apply(value: Any) -> None:
-        *steps, last = path
-        for step in steps:
-            value = value[step]
-        value[last] = to
-
-    return apply
-
-
-def drop(*path: str | int) -> Callable[[dict[str, Any]], None]:
-    def apply(value: Any) -> None:
-        *steps, last = path
-        for step in steps:
-            value = value[step]
-        del value[last]
-
-    return apply
 
 
 Case = tuple[Callable[[dict[str, Any]], None], str]
@@ -351,53 +276,6 @@ def test_json_of_another_program_is_not_supported(foreign: dict[str, Any]) -> No
         parse(foreign)
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"", "is not JSON: Expecting value at line 1, column 1"),
-        (b"{", "is not JSON"),
-        (b"{}{}", "is not JSON: Extra data at line 1, column 3"),
-        (b"{'a': 1}", "is not JSON"),
-        (b'{"a": 1,}', "is not JSON"),
-        (b'{"a": "\n"}', "is not JSON: Invalid control character"),
-        (b"[]", "holds an array; expected a JSON object"),
-        (b'"manifest"', 'holds "manifest"; expected a JSON object'),
-        (b"null", "holds null"),
-        (b"2", "holds 2"),
-        (b"\xff\xfe{\x00}\x00", "is not UTF-8: byte 0"),
-        (b'{"a": "\xc3"}', "is not UTF-8: byte 7"),
-        (b"\xef\xbb\xbf{}", "begins with a byte order mark"),
-        (b'{"a": 1, "b": 2, "a": 3}', 'has the key "a" twice'),
-        (b'{"tasks": [{"\\u0061": 1, "a": 3}]}', 'has the key "a" twice'),
-        (b'{"a": NaN}', "holds NaN"),
-        (b'{"a": [-Infinity]}', "holds -Infinity"),
-        (b'{"a": 1e400}', "holds the number 1e400"),
-        (b'{"a": 9007199254740992}', "holds the integer 9007199254740992"),
-        (b'{"a": -9007199254740992}', "holds the integer -9007199254740992"),
-        (b'{"a": %s}' % (b"9" * 100_000), "holds the integer 9999"),
-        (b'{"a": "\\ud83d"}', "half of a surrogate pair"),
-        (b'{"\\udc00": 1}', "half of a surrogate pair"),
-        (b"[" * 100_000, "levels deep"),
-        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "levels deep"),
-        (b'{"a":' * (MAXIMUM_DEPTH + 1) + b"1" + b"}" * (MAXIMUM_DEPTH + 1), "levels deep"),
-        (b" " * MAXIMUM_BYTES + b"{}", "and may have 16,777,216"),
-    ],
-    ids=lambda value: f"{value[:24]!r}, {len(value)} bytes" if isinstance(value, bytes) else "",
-)
-def test_json_that_readers_understand_differently_is_refused(data: bytes, said: str) -> None:
-    with pytest.raises(InvalidManifest) as caught:
-        parse_manifest(data)
-    assert said in caught.value.message
-    assert caught.value.message.isprintable()
-    assert len(caught.value.message) < 300
-
-
-def test_limits_are_just_out_of_reach_of_a_valid_document() -> None:
-    nested = b'{"a":' * MAXIMUM_DEPTH + b"1" + b"}" * MAXIMUM_DEPTH
-    assert read_document(nested)
-    assert read_document(b'{"a": [9007199254740991, -9007199254740991, 1e308, -0.0, "\\ud83d\\ude00"]}')
-
-
 def test_control_characters_never_reach_a_message() -> None:
     changed = document()
     changed["tasks"][0]["id"] = "\x1b[31mred\u202e"
@@ -423,68 +301,3 @@ def test_long_chain_of_tasks_is_valid() -> None:
         for number in range(5_000)
     ]
     assert len(parse(changed).tasks) == 5_000
-
-
-ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["2", "python", "rust", "a:b"]),
-    lambda values: st.lists(values) | st.dictionaries(st.text() | st.sampled_from(sorted(document())), values),
-    max_leaves=10,
-)
-
-
-def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    steps: list[Any] = (
-        list(value) if isinstance(value, dict) else list(range(len(value)) if isinstance(value, list) else ())
-    )
-    return [path, *(place for step in steps for place in places(value[step], (*path, step)))]
-
-
-def parses_or_is_refused(data: bytes) -> None:
-    try:
-        manifest = parse_manifest(data)
-    except (InvalidManifest, UnsupportedManifest):
-        return
-    assert parse_manifest(render_manifest(manifest)) == manifest
-
-
-@given(st.binary())
-def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
-    parses_or_is_refused(data)
-
-
-@given(ANYTHING)
-def test_any_json_is_parsed_or_refused(value: Any) -> None:
-    parses_or_is_refused(json.dumps(value).encode())
-
-
-@given(st.sampled_from([PYTHON, RUST]), st.data())
-def test_manifest_with_anything_in_any_place_is_parsed_or_refused(manifest: Manifest, data: st.DataObject) -> None:
-    changed = deepcopy(document(manifest))
-    path = data.draw(st.sampled_from(places(changed)[1:]))
-    change(*path, to=data.draw(ANYTHING))(changed)
-    parses_or_is_refused(json.dumps(changed).encode())
-
-
-@given(st.data())
-def test_manifest_with_any_byte_changed_is_parsed_or_refused(data: st.DataObject) -> None:
-    changed = bytearray(render_manifest(PYTHON))
-    for place in data.draw(st.lists(st.integers(0, len(changed) - 1), min_size=1, max_size=3)):
-        changed[place] = data.draw(st.integers(0, 255))
-    parses_or_is_refused(bytes(changed))
-
-
-@given(st.sampled_from([PYTHON, RUST]), st.data())
-def test_schema_accepts_every_manifest_that_the_models_accept(manifest: Manifest, data: st.DataObject) -> None:
-    changed = deepcopy(document(manifest))
-    path = data.draw(st.sampled_from(places(changed)[1:]))
-    change(*path, to=data.draw(ANYTHING))(changed)
-    try:
-        parse(changed)
-    except (InvalidManifest, UnsupportedManifest):
-        return
-    SCHEMA.validate(changed)

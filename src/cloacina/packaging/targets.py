@@ -173,8 +173,8 @@ def targets_of(platforms: Iterable[str], pythons: Iterable[str]) -> tuple[Target
 
         for target in targets_of(["macos-arm64", "linux-x86_64"], ["3.12"]):
             print(target.name)
-        #> linux-x86_64-cp312
-        #> macos-arm64-cp312
+            #> linux-x86_64-cp312
+            #> macos-arm64-cp312
         ```
     """
     versions = sorted(set(pythons))
