@@ -66,7 +66,7 @@ class Discovery:
 
 
 def discover(source_root: Path, entry_module: str, *, project_root: Path | None = None) -> Discovery:
-    """Find the tasks of a project without importing it.
+    r"""Find the tasks of a project without importing it.
 
     The entry module is read as Python would import it, and with it the modules of the project that it imports. What
     ids, dependencies and options are follows from literals, constants and f-strings of constants; what only running
@@ -98,24 +98,24 @@ def discover(source_root: Path, entry_module: str, *, project_root: Path | None 
 
         from cloacina.packaging.discovery import discover
 
-        source = '''
-        from cloacina import Context, task
-
-        @task
-        def load(context: Context) -> None:
-            "Read the rows."
-
-        @task(id="count-rows", dependencies=[load], timeout=30)
-        def count(context: Context) -> None:
-            "Count them."
-        '''
+        source = [
+            "from cloacina import Context, task",
+            "",
+            "@task",
+            "def load(context: Context) -> None:",
+            "    'Read the rows.'",
+            "",
+            "@task(id='count-rows', dependencies=[load], timeout=30)",
+            "def count(context: Context) -> None:",
+            "    'Count them.'",
+        ]
         with TemporaryDirectory() as folder:
-            Path(folder, "flow.py").write_text(source.replace("        ", ""))
+            Path(folder, "flow.py").write_text("\n".join(source))
             found = discover(Path(folder), "flow")
         for task in found.tasks:
             print(task.id, task.function, task.dependencies, task.description)
-        #> load flow:load () Read the rows.
-        #> count-rows flow:count ('load',) Count them.
+            #> load flow:load () Read the rows.
+            #> count-rows flow:count ('load',) Count them.
         ```
     """
     modules = _Modules(source_root, project_root or source_root)
