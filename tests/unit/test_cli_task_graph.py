@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, strategies as st
 
-from cloacina.cli.task_graph import GraphRow, draw_tasks
+from cloacina.cli.task_graph import GraphRow, draw_tasks, ordered_ids
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,12 @@ class Task:
 
 def tasks(**needs: str) -> list[Task]:
     return [Task(name, tuple(needed.split())) for name, needed in needs.items()]
+
+
+def draw(drawn: list[Task], *, is_unicode: bool = True) -> list[GraphRow]:
+    rows = draw_tasks(drawn, is_unicode=is_unicode)
+    assert rows is not None
+    return rows
 
 
 def lines(rows: list[GraphRow]) -> list[str]:
@@ -69,21 +75,34 @@ DRAWINGS = {
 @pytest.mark.parametrize("shape", DRAWINGS)
 def test_drawing(shape: str) -> None:
     given_tasks, expected = DRAWINGS[shape]
-    assert lines(draw_tasks(given_tasks)) == expected
+    assert lines(draw(given_tasks)) == expected
 
 
 def test_drawing_in_ascii() -> None:
-    drawn = lines(draw_tasks(DRAWINGS["diamond"][0], is_unicode=False))
+    drawn = lines(draw(DRAWINGS["diamond"][0], is_unicode=False))
     assert drawn == ["*   fetch", "+-* validate", "* | count", "*-+ report"]
 
 
 def test_task_that_is_named_twice_as_a_dependency_is_one_line() -> None:
-    assert lines(draw_tasks([Task("a"), Task("b", ("a", "a"))])) == ["● a", "● b"]
+    assert lines(draw([Task("a"), Task("b", ("a", "a"))])) == ["● a", "● b"]
 
 
 def test_long_chain_is_one_column() -> None:
     chain = [Task(f"t{number}", (f"t{number - 1}",) if number else ()) for number in range(2_000)]
-    assert {row.lines for row in draw_tasks(chain)} == {"●"}
+    assert {row.lines for row in draw(chain)} == {"●"}
+
+
+def test_drawing_is_given_up_where_it_gets_too_wide() -> None:
+    fan_in = [*(Task(f"t{number}") for number in range(10)), Task("join", tuple(f"t{each}" for each in range(10)))]
+    assert draw_tasks(fan_in, widest=19) is not None
+    assert draw_tasks(fan_in, widest=18) is None
+    # The order is known all the same, and quickly.
+    many = [
+        *(Task(f"t{number}") for number in range(20_000)),
+        Task("join", tuple(f"t{each}" for each in range(20_000))),
+    ]
+    assert draw_tasks(many, widest=30) is None
+    assert ordered_ids(many)[-1] == "join"
 
 
 def read(rows: list[GraphRow]) -> dict[str, set[str]]:
@@ -129,12 +148,12 @@ def workflows(draw: st.DrawFn) -> list[Task]:
 
 @given(workflows())
 def test_drawing_says_who_depends_on_whom(drawn: list[Task]) -> None:
-    rows = draw_tasks(drawn)
+    rows = draw(drawn)
     assert read(rows) == {task.id: set(task.dependencies) for task in drawn}
     assert len({len(row.lines) for row in rows}) == 1
 
 
 @given(workflows())
 def test_tasks_stand_below_what_they_depend_on(drawn: list[Task]) -> None:
-    place = {row.task_id: number for number, row in enumerate(draw_tasks(drawn))}
+    place = {row.task_id: number for number, row in enumerate(draw(drawn))}
     assert [task.id for task in drawn if any(place[each] > place[task.id] for each in task.dependencies)] == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from cloacina.cli.task_graph import draw_tasks
+from cloacina.cli.task_graph import draw_tasks, ordered_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,8 +135,8 @@ def _graph(
     Where the graph would be too wide, the dependencies are named, and stand for what the task is for.
     """
     by_id = {task.id: task for task in tasks}
-    drawn = draw_tasks(tasks, is_unicode=is_unicode)
-    if max(len(row.lines) for row in drawn) <= width * _WIDEST_GRAPH:
+    drawn = draw_tasks(tasks, is_unicode=is_unicode, widest=int(width * _WIDEST_GRAPH))
+    if drawn is not None:
         return [
             (f"{_GAP}{row.lines} {row.task_id or ''}", task, _printable(task.description or "") if task else "")
             for row in drawn
@@ -144,9 +144,7 @@ def _graph(
         ]
     return [
         (f"{_GAP}{task.id}", task, f"after {', '.join(task.dependencies)}" if task.dependencies else "")
-        for row in drawn
-        if row.task_id is not None
-        for task in [by_id[row.task_id]]
+        for task in map(by_id.__getitem__, ordered_ids(tasks))
     ]
 
 

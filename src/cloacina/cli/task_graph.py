@@ -46,20 +46,39 @@ class GraphRow:
     lines: str
 
 
-def draw_tasks(tasks: Sequence[GraphTask], *, is_unicode: bool = True) -> list[GraphRow]:
+def draw_tasks(
+    tasks: Sequence[GraphTask], *, is_unicode: bool = True, widest: int | None = None
+) -> list[GraphRow] | None:
     """Return the rows of the drawing, each task below all of its dependencies.
 
     Args:
         tasks: The tasks, without a cycle.
         is_unicode: Whether lines may be drawn with characters outside of ASCII.
+        widest: How many columns the lines may take; any number if it is None.
+
+    Returns:
+        The rows, or None where the lines would take more columns.
     """
-    needs = {task.id: tuple(dict.fromkeys(task.dependencies)) for task in tasks}
+    needs = _needs(tasks)
     drawing = _Drawing(needs)
-    rows = [row for task_id in _order(needs) for row in drawing.rows_of(task_id)]
+    rows: list[GraphRow] = []
+    for task_id in _order(needs):
+        rows += drawing.rows_of(task_id)
+        if widest is not None and len(rows[-1].lines) > widest:
+            return None
     width = max((len(row.lines) for row in rows), default=0)
     return [
         GraphRow(row.task_id, f"{row.lines if is_unicode else row.lines.translate(_ASCII):{width}}") for row in rows
     ]
+
+
+def ordered_ids(tasks: Sequence[GraphTask]) -> list[str]:
+    """Return the ids of tasks in the order in which they are drawn."""
+    return _order(_needs(tasks))
+
+
+def _needs(tasks: Sequence[GraphTask]) -> dict[str, tuple[str, ...]]:
+    return {task.id: tuple(dict.fromkeys(task.dependencies)) for task in tasks}
 
 
 def _order(needs: Mapping[str, Sequence[str]]) -> list[str]:
