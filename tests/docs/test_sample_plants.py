@@ -137,6 +137,49 @@ def test_a_wrong_exit_code_is_what_the_page_says_it_is(tmp_path: Path) -> None:
     assert run(page, tmp_path) == 1
 
 
+FILE_OF_A_PROJECT = """\
+```python title="package/tool.py"
+import not_installed
+```
+
+```console
+$ cat package/tool.py
+import not_installed
+```
+"""
+
+
+def test_a_file_of_a_project_is_run_by_a_command_below_it(tmp_path: Path) -> None:
+    page = write(tmp_path, "<!-- run by: cat package/tool.py -->\n" + FILE_OF_A_PROJECT)
+    assert run(page, tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("$ cat package", "$ cat ./package", "page.md:2: no block below it has the command `$ cat package/tool.py`"),
+        (' title="package/tool.py"', "", "page.md:2: a block that is `run by` a command is a file"),
+    ],
+)
+def test_a_file_of_a_project_that_no_command_runs_is_refused(right: str, wrong: str, said: str, tmp_path: Path) -> None:
+    assert right in FILE_OF_A_PROJECT
+    page = write(tmp_path, "<!-- run by: cat package/tool.py -->\n" + FILE_OF_A_PROJECT.replace(right, wrong, 1))
+    with pytest.raises(SampleError) as caught:
+        run(page, tmp_path)
+    assert said in str(caught.value)
+
+
+def test_a_command_finds_what_was_downloaded_before_and_no_environment_of_the_developer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("UV_PROJECT_ENVIRONMENT", "precious")
+    cache = Path.home() / ".cache"
+    command = "$ echo $HOME $XDG_CACHE_HOME $UV_PROJECT_ENVIRONMENT"
+    page = write(tmp_path, f"```console\n{command}\n{tmp_path / 'run' / 'work'} {cache}\n```\n")
+    assert run(page, tmp_path) == 1
+
+
 def test_an_update_writes_what_was_printed_and_leaves_the_rest(tmp_path: Path) -> None:
     stale = GOOD.replace("#> 3\n", "#> 4\n").replace("report.py\n1\n2", "report.py\n8").replace("| 2", "| 9")
     page = write(tmp_path, stale)

@@ -5,6 +5,7 @@ A mark is a comment on the line above a fence, invisible on the page::
     <!-- not run: needs an account at a cloud provider -->
     <!-- varies: ids, times -->
     <!-- exit code: 1 -->
+    <!-- run by: uv run pytest -->
 
 Python is found by pytest-examples, every other language by Sybil. The guard in `fences.py` counts with neither.
 """
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-MARKS = frozenset({"not run", "varies", "exit code"})
+MARKS = frozenset({"not run", "varies", "exit code", "run by"})
 
 _INFO = re.compile(r"(?P<info>[^\n]*)$\n", re.MULTILINE)
 _TITLE = re.compile(r'\btitle="(?P<title>[^"]+)"')

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SECONDS = 60
 
+# A reader has set none of these, and with UV_PROJECT_ENVIRONMENT a project of a page would be installed over this one.
+_DROPPED = ("CLOACINA_", "PYTEST_", "UV_PROJECT")
+
 _VARYING: Mapping[str, tuple[re.Pattern[str], str]] = {
     "ids": (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8}\b"), "<id>"),
     "times": (
@@ -95,7 +98,9 @@ def _commands(block: Block) -> Iterator[Command]:
 
 def _run(command: Command, folder: Path) -> tuple[int, str]:
     programs = str(Path(sys.executable).parent)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLOACINA_", "PYTEST_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
+    # What one page has downloaded, such as a wheel, need not be downloaded for the next.
+    environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     environment |= {
         "PATH": f"{programs}{os.pathsep}{environment.get('PATH', '')}",
         "HOME": str(folder),

@@ -50,7 +50,8 @@ class PageRun:
             update: Whether output that differs is written into the page instead of being an error.
 
         Raises:
-            SampleError: When a block fails, or its output differs and is not to be updated.
+            SampleError: When a block fails, or its output differs and is not to be updated, or no command runs the file
+                that the page says one runs.
         """
         blocks = [block for block in find_blocks(self.page) if block.language in RUN and not block.included]
         chosen = [block for block in blocks if "not run" not in block.marks and not self._runs_elsewhere(block)]
@@ -58,6 +59,9 @@ class PageRun:
         with working_directory(self.work):
             for block in chosen:
                 self._write_file(block)
+                if "run by" in block.marks:
+                    _require_command(block, chosen)
+                    continue
                 real = self._run_block(block)
                 if real is None:
                     continue
@@ -101,6 +105,22 @@ class PageRun:
             text = text[: block.start] + block.in_page(real) + text[block.end :]
         if changed:
             self.page.write_text(text, encoding="utf-8")
+
+
+def _require_command(file: Block, blocks: Collection[Block]) -> None:
+    """Refuse a file of a project that nothing below it runs.
+
+    Such a file imports its neighbours and what the project has installed, so it cannot be run as a part of the page.
+
+    Raises:
+        SampleError: When the block has no title, or no block below it has the command of its mark.
+    """
+    command = f"$ {file.marks['run by']}"
+    if file.title is None:
+        raise SampleError(f"{file.where}: a block that is `run by` a command is a file, and a file needs a title")
+    below = [block.source.splitlines() for block in blocks if block.language == "console" and block.line > file.line]
+    if not any(command in lines for lines in below):
+        raise SampleError(f"{file.where}: no block below it has the command `{command}`")
 
 
 @contextmanager
