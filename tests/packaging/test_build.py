@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 from io import StringIO
 from pathlib import Path
-from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from build_samples import HOST, OTHER_PLATFORM, state_of, write_project
 from cloacina.errors import (
     CloacinaError,
     HashMismatch,
@@ -32,7 +31,6 @@ from cloacina.packaging import (
     Target,
     build_package,
     extract_package,
-    host_target,
     plan_build,
     read_package,
 )
@@ -40,101 +38,16 @@ from cloacina.packaging.progress import STEPS
 from cloacina.packaging.reproducibility import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-HOST = host_target()
-pytestmark = pytest.mark.skipif(HOST is None or HOST.platform not in {"linux-x86_64", "macos-arm64"}, reason="uncommon")
-OTHER_PLATFORM = "macos-x86_64"
+    from package_index import PackageIndex
 
-FLOW = """
-    import compiledtool
-    import puretool
-    from cloacina import Context, RetryPolicy, Workflow, task
-
-    with Workflow("figures") as figures:
-
-        @task(retry=RetryPolicy(attempts=2))
-        def fetch(context: Context) -> None:
-            \"\"\"Fetch the figures.\"\"\"
-            context["value"] = puretool.VALUE
-
-        @task(dependencies=[fetch])
-        def report(context: Context) -> None:
-            context["platform"] = compiledtool.PLATFORM
-"""
-
-
-def write_project(
-    folder: Path, index_url: str, *, dependencies: str = '"compiledtool", "puretool"', flow: str = FLOW
-) -> Path:
-    assert HOST is not None
-    project = folder / "figures"
-    (project / "src" / "figures").mkdir(parents=True)
-    (project / "src" / "figures" / "__init__.py").touch()
-    (project / "src" / "figures" / "flow.py").write_text(dedent(flow), encoding="utf-8")
-    script = project / "src" / "figures" / "script.sh"
-    script.write_text("#!/bin/sh\n", encoding="utf-8")
-    script.chmod(0o755)
-    (project / ".env").write_text("SECRET=1\n", encoding="utf-8")
-    (project / "pyproject.toml").write_text(
-        dedent(f"""\
-            [project]
-            name = "figures"
-            version = "1.0"
-            description = "Figures of a machine"
-            requires-python = ">={HOST.python}"
-            dependencies = [{dependencies}]
-
-            [tool.cloacina]
-            entry_module = "figures.flow"
-            targets = ["{HOST.platform}", "{OTHER_PLATFORM}"]
-            python = "{HOST.python}"
-
-            [[tool.uv.index]]
-            url = "{index_url}"
-            default = true
-            """),
-        encoding="utf-8",
-    )
-    return project
-
-
-@pytest.fixture(scope="module")
-def environment(uv_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Sets uv's cache and the folder of temporary files, which has to be empty after each test."""
-    temporary = tmp_path_factory.mktemp("temporary")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UV_CACHE_DIR", str(uv_cache))
-        patch.setenv("TMPDIR", str(temporary))
-        patch.setattr("tempfile.tempdir", None)
-        yield temporary
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_behind(environment: Path) -> Iterator[None]:
-    yield
-    assert list(environment.iterdir()) == []
-
-
-@pytest.fixture(scope="module")
-def built(environment: Path, local_index: Any, tmp_path_factory: pytest.TempPathFactory) -> BuildResult:
-    project = write_project(tmp_path_factory.mktemp("built"), local_index.url)
-    return build_package(project)
-
-
-@pytest.fixture
-def project(built: BuildResult, tmp_path: Path) -> Path:
-    """A copy of the project that was built, with its lock."""
-    return Path(shutil.copytree(built.path.parents[1], tmp_path / "figures", ignore=shutil.ignore_patterns("dist")))
+pytestmark = pytest.mark.usefixtures("nothing_left_behind")
 
 
 def targets() -> tuple[str, str]:
     assert HOST is not None
     return f"{HOST.platform}-{HOST.abi}", f"{OTHER_PLATFORM}-{HOST.abi}"
-
-
-def state_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_package_holds_the_source_and_what_the_targets_share_once(built: BuildResult) -> None:
@@ -188,7 +101,9 @@ def test_the_manifest_says_what_is_in_the_package(built: BuildResult) -> None:
     assert manifest.created_at == "1980-01-01T00:00:00Z"
 
 
-def test_lock_bill_and_provenance_name_the_same_wheels_and_no_host(built: BuildResult, local_index: Any) -> None:
+def test_lock_bill_and_provenance_name_the_same_wheels_and_no_host(
+    built: BuildResult, figures_index: PackageIndex
+) -> None:
     texts = read_package(built.path).texts
     digests = {wheel.sha256 for wheels in built.wheels.values() for wheel in wheels}
     bill = json.loads(texts["sbom.cdx.json"])
@@ -196,7 +111,7 @@ def test_lock_bill_and_provenance_name_the_same_wheels_and_no_host(built: BuildR
     assert len(digests) == 3
     for name, text in texts.items():
         assert b"127.0.0.1" not in text, name
-        assert str(local_index.url).encode() not in text, name
+        assert figures_index.url.encode() not in text, name
         assert all(digest.encode() in text for digest in digests), name
     assert sorted(component["name"] for component in bill["components"]) == ["compiledtool", "compiledtool", "puretool"]
     assert b'"MIT"' in texts["sbom.cdx.json"]
@@ -396,7 +311,7 @@ def break_import(project: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (add_dependency("linuxonly"), MissingWheels, "linuxonly"),
+        (add_dependency("hostonly"), MissingWheels, "hostonly"),
         (add_dependency("sourceonly"), MissingWheels, "sourceonly"),
         (add_dependency("hides-json"), UnpackableFile, "hides-json 1.0 cannot be packed"),
         (break_import, ImportCheckFailed, "No module named 'not_there'"),
@@ -417,7 +332,7 @@ def test_a_build_that_fails_leaves_everything_as_it_was(
 
 
 def test_a_wheel_that_is_another_one_than_the_locked_is_refused(
-    project: Path, uv_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = project / "uv.lock"
     text = lock.read_text(encoding="utf-8")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         """A display that is shown while its block runs."""
 
 
-_LABEL_WIDTH: Final = 9
+_LABEL_WIDTH: Final = 11  # as in the report that follows
+_LIVE_LABEL_WIDTH: Final = _LABEL_WIDTH - 2  # the symbol and its space stand before it
 _BAR_WIDTH: Final = 30
 _FRAMES_PER_SECOND: Final = 10
 _WORTH_TELLING: Final = 0.05  # seconds
@@ -64,11 +65,11 @@ class LineBuildProgress:
 
     def end(self, step: str, summary: str) -> None:
         """Write the step's line."""
-        print(f"{step:{_LABEL_WIDTH}}  {summary}{_duration(self._began_at)}", file=self._stream, flush=True)
+        print(f"{step:{_LABEL_WIDTH}} {summary}{_duration(self._began_at)}", file=self._stream, flush=True)
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
-        print(f"{'note':{_LABEL_WIDTH}}  {text}", file=self._stream, flush=True)
+        print(f"{'note':{_LABEL_WIDTH}} {text}", file=self._stream, flush=True)
 
 
 class LiveBuildProgress:
@@ -126,10 +127,10 @@ class LiveBuildProgress:
         self._console.print(self._line("!", "yellow", "note", text))
 
     def _line(self, symbol: str, style: str, step: str, text: str) -> Text:
-        return Text.assemble((symbol, style), " ", (f"{step:{_LABEL_WIDTH}}", "bold"), "  ", text)
+        return Text.assemble((symbol, style), " ", (f"{step:{_LIVE_LABEL_WIDTH}}", "bold"), " ", text)
 
     def _draw(self) -> None:
-        parts: list[RenderableType] = [self._spinner, Text(f"{self._step:{_LABEL_WIDTH}}", "bold")]
+        parts: list[RenderableType] = [self._spinner, Text(f"{self._step:{_LIVE_LABEL_WIDTH}}", "bold")]
         if self._share is not None:
             parts.append(Bar(1.0, 0.0, self._share, width=_BAR_WIDTH, color="cyan"))
         parts.append(Text(self._detail, "dim", no_wrap=True, overflow="ellipsis"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from cloacina.packaging.summaries import counted, megabytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -22,7 +24,7 @@ def result_lines(result: BuildResult, *, is_verbose: bool) -> Iterator[str]:
     """Return the lines about a package that was built."""
     yield from _selection_lines(result.selection, is_verbose=is_verbose)
     yield f"Built {result.path}"
-    yield _line("size", f"{_megabytes(result.packed_size)}, {_megabytes(result.unpacked_size)} unpacked")
+    yield _line("size", f"{megabytes(result.packed_size)}, {megabytes(result.unpacked_size)} unpacked")
     yield _line("fingerprint", result.fingerprint)
     yield _line("targets", ", ".join(target.name for target in result.targets))
     yield _line("tasks", _tasks(result.discovery))
@@ -92,7 +94,7 @@ def _selection_lines(selection: SourceSelection, *, is_verbose: bool) -> Iterato
         top, slash, _ = file.path.partition("/")
         groups[file.path if is_verbose else f"{top}{slash}"].append(file.size)
     included = [
-        name if not name.endswith("/") else f"{name} ({_count(len(sizes), 'file')}, {_kilobytes(sum(sizes))})"
+        name if not name.endswith("/") else f"{name} ({counted(len(sizes), 'file')}, {_kilobytes(sum(sizes))})"
         for name, sizes in groups.items()
     ]
     yield from _block("included", included if is_verbose else _shortened(included))
@@ -114,7 +116,7 @@ def _wheel_lines(wheels: Mapping[Target, Sequence[SelectedWheel]]) -> Iterator[s
     for (name, version), files in sorted(by_release.items()):
         used_by = sorted(target for targets in files.values() for target in targets)
         only = "" if len(used_by) == len(wheels) else f", only for {', '.join(used_by)}"
-        lines.append(f"{name} {version} ({_count(len(files), 'wheel')}{only})")
+        lines.append(f"{name} {version} ({counted(len(files), 'wheel')}{only})")
     yield from _block("wheels", lines or ["none: the project has no dependencies"])
 
 
@@ -166,13 +168,5 @@ def _shortened(names: Sequence[str]) -> list[str]:
     return [*names[: _SHOWN - 1], f"and {len(names) - _SHOWN + 1} more"]
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _kilobytes(size: int) -> str:
     return f"{size / 1e3:,.1f} kB"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

@@ -21,6 +21,7 @@ from cloacina.packaging.reproducibility import check_reproducible as compare_wit
 from cloacina.packaging.signing import load_private_key, sign_fingerprint
 from cloacina.packaging.source_date import source_date_epoch
 from cloacina.packaging.sources import select_sources
+from cloacina.packaging.summaries import project_summary, tasks_summary, wheels_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -84,7 +85,7 @@ def build_package(
     options = _options(platforms, pythons, locked=locked, offline=offline, allow_untested_uv=allow_untested_uv)
     source_date_epoch()  # what is wrong with it is said before anything else is done
     project = options.read(folder)
-    path = _output_path(project, output)
+    path = (folder / "dist" if output is None else output) / f"{project.name}-{project.version}.cloacina"
     check_output(path)
     # Whoever has to type a passphrase does so before the display begins.
     key = None if signing_key is None else load_private_key(signing_key, passphrase)
@@ -169,19 +170,19 @@ def plan_build(
     source_date_epoch()
     progress.begin("project")
     project = options.read(folder)
-    path = _output_path(project, output)
+    path = (folder / "dist" if output is None else output) / f"{project.name}-{project.version}.cloacina"
     check_output(path)
     targets = project.targets()
     selection = select_sources(project)
-    progress.end("project", f"{project.name} {project.version}")
+    progress.end("project", project_summary(project, selection))
     progress.begin("discover")
     discovery = discover(project.source_root, project.entry_module, project_root=project.root)
-    progress.end("discover", f"{len(discovery.tasks)} tasks")
+    progress.end("discover", tasks_summary(discovery))
     progress.begin("wheels")
     wheels, stale = None, None
     try:
         wheels = export_lock(project, find_uv(allow_untested=allow_untested_uv), targets, offline=offline).wheels
-        progress.end("wheels", f"{len({wheel for chosen in wheels.values() for wheel in chosen})} wheels")
+        progress.end("wheels", wheels_summary(wheels))
     except StaleLock as error:
         if locked:
             raise
@@ -205,10 +206,6 @@ def _options(
         offline=offline,
         allow_untested_uv=allow_untested_uv,
     )
-
-
-def _output_path(project: Project, output: Path | None) -> Path:
-    return (project.root / "dist" if output is None else output) / f"{project.name}-{project.version}.cloacina"
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import PackageTampered
 from cloacina.packaging.archive import Member, Package, read_package, write_archive
@@ -14,6 +14,14 @@ from cloacina.packaging.project import read_project
 from cloacina.packaging.snapshot import take_snapshot
 from cloacina.packaging.source_date import source_date_epoch
 from cloacina.packaging.sources import select_sources
+from cloacina.packaging.summaries import (
+    counted,
+    lock_summary,
+    megabytes,
+    project_summary,
+    tasks_summary,
+    wheels_summary,
+)
 from cloacina.packaging.vendoring import vendor
 
 if TYPE_CHECKING:
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
     from cloacina.packaging.sources import SourceSelection
     from cloacina.packaging.targets import Target
     from cloacina.packaging.vendoring import Site
+
+_SHOWN_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +130,16 @@ def make_archive(
     sources = sources or project
     selection = select_sources(sources)
     snapshot = take_snapshot(sources, selection, private / "project")
-    count = f"{len(selection.files)} file{'' if len(selection.files) == 1 else 's'}"
-    progress.end("project", f"{project.name} {project.version}, {count} of source")
+    progress.end("project", project_summary(project, selection))
 
     progress.begin("discover")
     discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
-    progress.end("discover", _tasks(discovery))
+    progress.end("discover", tasks_summary(discovery))
 
     change = _update_lock(project, uv, options, progress)
     progress.begin("wheels")
     lock = export_lock(project, uv, targets, offline=options.offline)
-    progress.end("wheels", _wheels(lock))
+    progress.end("wheels", wheels_summary(lock.wheels))
 
     sites = _vendor(lock, uv, private / "vendor", options, progress)
     assembly = assemble(project, targets, discovery, snapshot, lock, sites, epoch=epoch, uv_version=uv.version)
@@ -157,9 +166,7 @@ def _update_lock(project: Project, uv: Uv, options: BuildOptions, progress: Buil
         progress.end("lock", "uv.lock as it is")
         return None
     change = update_lock(project, uv, offline=options.offline)
-    counts = {"added": change.added, "removed": change.removed, "changed": change.changed}
-    told = ", ".join(f"{len(names)} {word}" for word, names in counts.items() if names)
-    progress.end("lock", f"uv.lock: {told or 'unchanged'}")
+    progress.end("lock", lock_summary(change))
     return change
 
 
@@ -177,7 +184,7 @@ def _vendor(lock: Lock, uv: Uv, folder: Path, options: BuildOptions, progress: B
 
     sites = vendor(lock, uv, folder, offline=options.offline, on_target=on_target)
     count = sum(len(site.files) for site in sites)
-    progress.end("vendor", f"{total} target{'' if total == 1 else 's'}, {count:,} files")
+    progress.end("vendor", f"{counted(total, 'target')}, {counted(count, 'file')}")
     return sites
 
 
@@ -191,7 +198,7 @@ def _pack(archive: Path, assembly: Assembly, signatures: Sequence[Member], epoch
         progress.advance("pack", min(done, assembly.size), assembly.size)
 
     write_archive(archive, [*assembly.members, *signatures], mtime=epoch, on_bytes=on_bytes)
-    progress.end("pack", f"{_megabytes(assembly.size)} in {_megabytes(archive.stat().st_size)}")
+    progress.end("pack", f"{megabytes(assembly.size)} in {megabytes(archive.stat().st_size)}")
 
 
 def _read_back(archive: Path, assembly: Assembly, progress: BuildProgress) -> Package:
@@ -204,22 +211,5 @@ def _read_back(archive: Path, assembly: Assembly, progress: BuildProgress) -> Pa
             f"The archive that was just written has the fingerprint {package.fingerprint}. Expected {expected}: a disk "
             "or a memory is failing, or somebody writes to the temporary folder"
         )
-    progress.end("verify", expected)
+    progress.end("verify", f"fingerprint {expected[:_SHOWN_DIGITS]}…")
     return package
-
-
-def _tasks(discovery: Discovery) -> str:
-    count = len(discovery.tasks)
-    return f"{count} task{'' if count == 1 else 's'}{f' of {discovery.workflow}' if discovery.workflow else ''}"
-
-
-def _wheels(lock: Lock) -> str:
-    names = {wheel.name for wheels in lock.wheels.values() for wheel in wheels}
-    files = {wheel.file_name for wheels in lock.wheels.values() for wheel in wheels}
-    if not names:
-        return "no dependencies"
-    return f"{len(names)} dependenc{'y' if len(names) == 1 else 'ies'}, {len(files)} wheels"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
