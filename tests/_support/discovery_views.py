@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from cloacina import TaskDefinition, Workflow
+import pytest
+
+from cloacina import CloacinaError, TaskDefinition, Workflow
 from cloacina.graph import build_graph
 from cloacina.packaging.discovery import discover
 from cloacina.task import collector
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
     from types import ModuleType
+
+
+HEAD = "import cloacina\nfrom cloacina import RetryPolicy, Workflow, task\n"
+"""The first two lines of a module; what follows them begins at line 3."""
 
 
 @dataclass(frozen=True)
@@ -114,3 +120,11 @@ def static_view(root: Path, entry_module: str) -> View:
         for each in found.tasks
     ]
     return View(tasks, found.workflow, sorted(found.modules))
+
+
+def refusal(root: Path, files: Mapping[str, str], entry_module: str = "flow") -> CloacinaError:
+    """Return the error with which discovery refuses a project."""
+    write(root, files)
+    with pytest.raises(CloacinaError) as raised:
+        discover(root, entry_module)
+    return raised.value

@@ -10,7 +10,6 @@ import pytest
 
 import cloacina
 from cloacina.errors import (
-    CloacinaError,
     EntryModuleNotFound,
     InvalidName,
     InvalidSource,
@@ -20,20 +19,13 @@ from cloacina.errors import (
 from cloacina.packaging.discovery import DiscoveredTask, Discovery, discover
 from cloacina.packaging.discovery.libraries import UNDERSTOOD
 from cloacina.packaging.discovery.values import Constant, Known, Retry
-from discovery_views import write
+from discovery_views import refusal, write
 
 A_TASK = "from cloacina import task\n@task\ndef a(context): ...\n"
 
 
 def ids(root: Path, files: Mapping[str, str], entry_module: str = "flow") -> list[str]:
     return [task.id for task in discover(write(root, files), entry_module).tasks]
-
-
-def refusal(root: Path, files: Mapping[str, str], entry_module: str = "flow") -> CloacinaError:
-    write(root, files)
-    with pytest.raises(CloacinaError) as raised:
-        discover(root, entry_module)
-    return raised.value
 
 
 def test_a_discovery_tells_where_each_task_is(tmp_path: Path) -> None:
@@ -175,7 +167,8 @@ def test_a_missing_entry_module_is_named_with_the_nearest(entry_module: str, sai
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"flow.py": ""}, "no function with @task in flow."),
+        ({"flow.py": ""}, "no function with @task in flow. Put @task on a function, import its module from flow, or"),
+        ({"etl/flow.py": "", "etl/x/__init__.py": "", "etl/x/y.py": A_TASK}, "import etl.x.y, which uses cloacina and"),
         ({"flow.py": "import one", "one.py": ""}, "nor in the other module that is read with it"),
         (
             {"flow.py": "import one, two", "one.py": "", "two.py": ""},
@@ -184,7 +177,7 @@ def test_a_missing_entry_module_is_named_with_the_nearest(entry_module: str, sai
     ],
 )
 def test_a_project_without_tasks_is_refused(files: Mapping[str, str], said: str, tmp_path: Path) -> None:
-    error = refusal(tmp_path, files)
+    error = refusal(tmp_path, files, "etl.flow" if "etl/flow.py" in files else "flow")
 
     assert type(error) is NoTasksFound
     assert said in error.message

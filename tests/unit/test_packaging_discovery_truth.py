@@ -358,6 +358,9 @@ PROJECTS: dict[str, Mapping[str, str]] = {
     "a name bound in an expression": body(
         "print(end=(N := 'x')[:0])\nM = (K := 'y')\n@task(id=M + K)\ndef a(context): ..."
     ),
+    "an exception that is kept": body(
+        "import contextlib\nwith contextlib.suppress(ValueError):\n    raise ValueError\n@task\ndef a(context): ..."
+    ),
     "match": body(
         """
         import sys

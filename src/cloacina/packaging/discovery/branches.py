@@ -111,13 +111,12 @@ def run_try(runner: StatementRunner, reading: Reading, node: ast.Try | ast.TrySt
     return runner.run(node.finalbody) and bool(ends)
 
 
-def run_suppressible(runner: StatementRunner, reading: Reading, node: ast.With | ast.AsyncWith) -> bool:
+def run_suppressible(runner: StatementRunner, reading: Reading, node: ast.With | ast.AsyncWith) -> None:
     """Read the body of a `with` block that may be left by an exception which its context manager keeps."""
     before = dict(reading.module.names)
-    goes_on = runner.run(node.body)
+    runner.run(node.body)
     after = reading.module.names
     reading.module.names = _merged([before, after], "a `with` block", node)
-    return goes_on
 
 
 def _run_body_of_try(runner: StatementRunner, reading: Reading, node: ast.Try | ast.TryStar) -> bool:

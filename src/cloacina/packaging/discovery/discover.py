@@ -125,7 +125,7 @@ def discover(source_root: Path, entry_module: str, *, project_root: Path | None 
         # What a parser warns of, such as an invalid escape, is for whoever runs the code.
         warnings.simplefilter("ignore")
         modules.load(entry_module)
-    tasks, workflow = select_tasks(modules.world, entry_module)
+    tasks, workflow = select_tasks(modules.world, modules.files, entry_module)
     return Discovery(
         tasks=tuple(
             DiscoveredTask(
@@ -150,7 +150,7 @@ class _Modules:
     """Reads modules, each once, in the order in which Python would import them."""
 
     def __init__(self, source_root: Path, project_root: Path) -> None:
-        self._files = ModuleFiles(source_root)
+        self.files = ModuleFiles(source_root)
         self._project_root = project_root
         self.world = World(self.load)
 
@@ -164,7 +164,7 @@ class _Modules:
             return None
         if name in modules:  # The package above has imported it.
             return modules[name]
-        file = self._files.find(name)
+        file = self.files.find(name)
         if file is None:
             return None
         source = self._read(file)
@@ -177,13 +177,13 @@ class _Modules:
 
     def missing(self, entry_module: str) -> str | None:
         """Return what is wrong with the name of the entry module; None when there is a file for it."""
-        file = self._files.find(entry_module)
+        file = self.files.find(entry_module)
         if file is not None and file.path is not None:
             return None
         shown = f"entry_module is {entry_module!r}"
         parts = entry_module.split(".")
         guess = entry_module.removesuffix(".py").replace("/", ".").replace("\\", ".").removeprefix("src.")
-        is_path = guess != entry_module and self._files.find(guess) is not None
+        is_path = guess != entry_module and self.files.find(guess) is not None
         if is_path or not all(part.isidentifier() for part in parts):
             return f"{shown}. Expected the dotted name of a module, such as {guess if is_path else 'etl.flow'!r}"
         if is_foreign(parts[0]):
@@ -192,7 +192,7 @@ class _Modules:
         if file is not None:
             return f"{shown}, which is a folder without __init__.py. Name a module in it, or add {path}/__init__.py"
         parent = entry_module.rpartition(".")[0]
-        near = self._files.names_in(parent) if not parent or self._files.find(parent) else self._files.names_in("")
+        near = self.files.names_in(parent) if not parent or self.files.find(parent) else self.files.names_in("")
         close = get_close_matches(entry_module, near, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return f"{shown}, and there is no {path}.py and no {path}/__init__.py.{hint}"

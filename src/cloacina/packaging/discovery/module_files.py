@@ -6,9 +6,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _SDK: Final = "cloacina"
+_MOST_SEARCHED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,20 @@ class ModuleFiles:
         names = sorted(stem for stem in stems | folder.folders if stem.isidentifier())
         return [f"{package}.{name}" if package else name for name in names]
 
+    def first_with(self, text: bytes, package: str, known: Container[str]) -> str | None:
+        """Return the first module in a package, or the package itself, that is not known and has a text in its file."""
+        pending = [package]
+        for _ in range(_MOST_SEARCHED):
+            if not pending:
+                return None
+            name = pending.pop(0)
+            file = self.find(name)
+            if file is not None and file.is_package:
+                pending += self.names_in(name)
+            if file is not None and file.path is not None and name not in known and _holds(file.path, text):
+                return name
+        return None
+
     def _find(self, name: str) -> ModuleFile | None:
         parent, _, last = name.rpartition(".")
         if not last.isidentifier():
@@ -100,6 +118,13 @@ class ModuleFiles:
                 )  # No folder, or none that may be read: it holds no module that Python could load.
             self._folders[path] = _Folder(frozenset(files), frozenset(folders))
         return self._folders[path]
+
+
+def _holds(path: Path, text: bytes) -> bool:
+    try:
+        return text in path.read_bytes()
+    except OSError:
+        return False  # What cannot be read is no hint.
 
 
 def is_foreign(top_level: str) -> bool:

@@ -19,13 +19,19 @@ from cloacina.packaging.discovery.values import DeclaredTask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cloacina.packaging.discovery.module_files import ModuleFiles
     from cloacina.packaging.discovery.world import World
 
 _SHOWN: Final = 10
 
 
-def select_tasks(world: World, entry_module: str) -> tuple[Sequence[DeclaredTask], str | None]:
+def select_tasks(world: World, files: ModuleFiles, entry_module: str) -> tuple[Sequence[DeclaredTask], str | None]:
     """Return the tasks of the package, and the name of its workflow if it has one.
+
+    Args:
+        world: What the modules have declared.
+        files: The modules of the project, also those that were not read.
+        entry_module: The module that was begun with.
 
     Raises:
         CloacinaError: What is wrong, in one error of the class that fits the first problem.
@@ -33,7 +39,7 @@ def select_tasks(world: World, entry_module: str) -> tuple[Sequence[DeclaredTask
     world.problems.raise_all()
     if not world.workflows:
         if not world.tasks:
-            raise NoTasksFound(_nothing_found(world, entry_module))
+            raise NoTasksFound(_nothing_found(world, files, entry_module))
         return _checked(world, world.tasks), None
     workflow, *others = world.workflows
     for other in others:
@@ -66,8 +72,13 @@ def select_tasks(world: World, entry_module: str) -> tuple[Sequence[DeclaredTask
 def _checked(world: World, tasks: Sequence[DeclaredTask]) -> Sequence[DeclaredTask]:
     by_id: dict[str, DeclaredTask] = {}
     for task in tasks:
-        first = by_id.setdefault(task.id, task)
-        if first is not task:
+        first = by_id.get(task.id)
+        if first is None:
+            by_id[task.id] = task
+        elif first is task:
+            message = f"the task {task.id!r} is passed to its Workflow twice. Leave one of the two out of tasks=[...]"
+            world.problems.add(world.workflows[0].place, DuplicateTask, message)
+        else:
             world.problems.add(
                 task.id_place,
                 DuplicateTask,
@@ -146,12 +157,15 @@ def _check_order(world: World, tasks: Sequence[DeclaredTask], by_id: Mapping[str
     )
 
 
-def _nothing_found(world: World, entry_module: str) -> str:
+def _nothing_found(world: World, files: ModuleFiles, entry_module: str) -> str:
     others = sum(module.is_read for module in world.modules.values()) - 1
-    read = entry_module if others < 1 else f"{entry_module}, nor in the {others} other modules that are read with it"
-    if others == 1:
-        read = f"{entry_module}, nor in the other module that is read with it"
+    read = entry_module
+    if others > 0:
+        read += ", nor in the other module" if others == 1 else f", nor in the {others} other modules"
+        read += " that is read with it" if others == 1 else " that are read with it"
+    near = files.first_with(b"cloacina", entry_module.partition(".")[0], world.modules)
+    hint = f"import {near}, which uses cloacina and is not read," if near else "import its module"
     return (
-        f"there is no function with @task in {read}. Put @task on a function, import its module from {entry_module}, or"
-        " correct entry_module"
+        f"there is no function with @task in {read}. Put @task on a function, {hint} from {entry_module}, or correct"
+        " entry_module"
     )

@@ -178,7 +178,11 @@ class ModuleReader:
                 )
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value, None)
-        goes_on = branches.run_suppressible(self, self._reading, node) if is_suppressing else self.run(node.body)
+        goes_on = True
+        if is_suppressing:
+            branches.run_suppressible(self, self._reading, node)
+        else:
+            goes_on = self.run(node.body)
         for _ in range(opened):
             self._reading.world.open_workflows.pop()
         return goes_on
@@ -189,6 +193,8 @@ class ModuleReader:
         To walk through all of them would take longer than to parse them, so only those are walked through in which a
         name is written that matters.
         """
+        if not self._bodies:
+            return
         lines = self._lines_with(self._names_that_matter())
         for node in self._bodies:
             at = bisect_left(lines, node.lineno)
