@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TextIO
 
-from rich.bar import Bar
 from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Protocol, Self
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from cloacina.packaging.progress import BuildProgress
 
@@ -83,7 +83,7 @@ class LiveBuildProgress:
         self._console = console
         self._is_unicode = console.encoding.startswith("utf")
         self._spinner = Spinner("dots" if self._is_unicode else "line", style="cyan")
-        self._live = Live(console=console, refresh_per_second=_FRAMES_PER_SECOND, transient=True)
+        self._live = Live(self, console=console, refresh_per_second=_FRAMES_PER_SECOND, transient=True)
         self._step, self._detail = "", ""
         self._began_at = 0.0
         self._share: float | None = None
@@ -96,31 +96,38 @@ class LiveBuildProgress:
     ) -> None:
         if error is not None and self._step:
             self._console.print(self._line("✗" if self._is_unicode else "x", "red", self._step, ""))
+        self._step = ""
         self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if not self._step:
+            return
+        parts: list[RenderableType] = [self._spinner, Text(f"{self._step:{_LIVE_LABEL_WIDTH}}", "bold")]
+        if self._share is not None:
+            parts.append(ProgressBar(1.0, self._share, width=_BAR_WIDTH, complete_style="cyan", finished_style="cyan"))
+        parts.append(Text(self._detail, "dim", no_wrap=True, overflow="ellipsis"))
+        yield Columns(parts, padding=(0, 1))
 
     def begin(self, step: str) -> None:
         """Show the step as the one that is worked on."""
         self._step, self._detail, self._share = step, "", None
         self._began_at = time.perf_counter()
-        self._live.start()  # not before: a passphrase may be asked for until then
-        self._draw()
+        self._live.start(refresh=True)  # not before: a passphrase may be asked for until then
 
     def detail(self, step: str, text: str) -> None:  # noqa: ARG002 - it is the one that has begun
         """Show the detail beside the step."""
         self._detail = text
-        self._draw()
+        self._live.refresh()
 
     def advance(self, step: str, done: int, total: int) -> None:  # noqa: ARG002 - as above
-        """Show or move the step's bar."""
+        """Move the step's bar; it is drawn with the next frame, since this is called thousands of times a second."""
         self._share = done / total if total else None
-        self._draw()
 
     def end(self, step: str, summary: str) -> None:
         """Put the step's line above what is still to come."""
+        self._step = ""
         symbol = "✓" if self._is_unicode else "+"
         self._console.print(self._line(symbol, "green", step, f"{summary}{_duration(self._began_at)}"))
-        self._step = ""
-        self._live.update(Text())
 
     def note(self, text: str) -> None:
         """Put a line above what is still to come."""
@@ -128,13 +135,6 @@ class LiveBuildProgress:
 
     def _line(self, symbol: str, style: str, step: str, text: str) -> Text:
         return Text.assemble((symbol, style), " ", (f"{step:{_LIVE_LABEL_WIDTH}}", "bold"), " ", text)
-
-    def _draw(self) -> None:
-        parts: list[RenderableType] = [self._spinner, Text(f"{self._step:{_LIVE_LABEL_WIDTH}}", "bold")]
-        if self._share is not None:
-            parts.append(Bar(1.0, 0.0, self._share, width=_BAR_WIDTH, color="cyan"))
-        parts.append(Text(self._detail, "dim", no_wrap=True, overflow="ellipsis"))
-        self._live.update(Columns(parts, padding=(0, 1)))
 
 
 def _duration(began_at: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import DependencyError
 from cloacina.packaging.archive.standard_library import standard_library_names
-from cloacina.packaging.locking import ProcessGroup, install_environment, run_uv
+from cloacina.packaging.locking import ProcessGroup, run_uv, wheels_by_index
 from cloacina.packaging.vendoring.tidying import tidy
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def vendor(
         def install(target: Target, wheels: Sequence[SelectedWheel]) -> Site:
             site = folder / target.name
             site.mkdir()
-            if wheels:
-                installer.install(target, wheels, site)
+            installer.install(target, wheels, site)
             return tidy(site, target, wheels, reserved=reserved)
 
         futures = {pool.submit(install, target, wheels): target for target, wheels in lock.wheels.items()}
@@ -93,18 +92,21 @@ class _Installer:
 
     def install(self, target: Target, wheels: Sequence[SelectedWheel], folder: Path) -> None:
         requirements = folder.with_name(f"{target.name}.txt")
-        lines = (f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
-        requirements.write_text("".join(lines), encoding="utf-8")
-        try:
-            # Which wheels it is going to be is known, so there is nothing to ask an index if the cache holds them.
-            self._run(target, requirements, folder, offline=True)
-        except DependencyError:
-            if self.is_offline:
-                raise
-            self._run(target, requirements, folder, offline=False)
+        for variables, wheels_of_index in wheels_by_index(wheels):
+            lines = (f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels_of_index)
+            requirements.write_text("".join(lines), encoding="utf-8")
+            try:
+                # Which wheels it is going to be is known, so there is nothing to ask an index if the cache holds them.
+                self._run(target, requirements, folder, variables, offline=True)
+            except DependencyError:
+                if self.is_offline:
+                    raise
+                self._run(target, requirements, folder, variables, offline=False)
 
-    def _run(self, target: Target, requirements: Path, folder: Path, *, offline: bool) -> None:
-        environment = install_environment(self.lock.indexes)
+    def _run(
+        self, target: Target, requirements: Path, folder: Path, variables: Mapping[str, str], *, offline: bool
+    ) -> None:
+        environment = dict(variables)
         if target.deployment_target is not None:
             environment["MACOSX_DEPLOYMENT_TARGET"] = target.deployment_target
         arguments = [
