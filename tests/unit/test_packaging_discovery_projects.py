@@ -219,7 +219,7 @@ def test_files_that_cannot_be_parsed_hide_what_follows_from_them(tmp_path: Path)
 
 
 def test_long_chains_of_imports_are_followed_or_refused_and_never_crash(tmp_path: Path) -> None:
-    files = {f"m{number}.py": f"import m{number + 1}\n" for number in range(2000)} | {"m2000.py": A_TASK}
+    files = {f"m{number}.py": f"import m{number + 1}\n" for number in range(600)} | {"m600.py": A_TASK}
 
     error = refusal(tmp_path, files | {"flow.py": "import m0\n"})
 
