@@ -1,6 +1,7 @@
 """Each error has a program, or commands, that raise it, and they still do; what it says is what its page shows.
 
-What an error says lies beside its program, wrapped, with a `…` for each part that differs from run to run.
+What an error says lies beside its program, its long lines wrapped, with a `…` for each part that differs from run to
+run.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def name(reproducer: Path) -> str:
 
 def message_in(shown: str, code: str) -> str:
     """Return what an error says in a traceback or in the output of a command, without its code and its link."""
-    found = re.search(rf"(?:cloacina\.errors\.\w+|error): (.*) \[{code}\]", shown)
+    found = re.search(rf"^[ |]*(?:cloacina\.errors\.\w+|error): (.*?) \[{code}\]", shown, re.DOTALL | re.MULTILINE)
     return found[1] if found else ""
 
 
@@ -43,7 +44,16 @@ def check_message(code: str, message: str, folder: Path, *, update: bool) -> Non
         assert is_shown(message, shown), f"{file.name} shows {shown!r}, the error says {message!r}"
         return
     general = VARYING.sub("…", message.replace(str(folder), "…"))
-    file.write_text(textwrap.fill(general, WIDTH, break_on_hyphens=False, break_long_words=False) + "\n")
+    file.write_text("".join(f"{wrapped(line)}\n" for line in general.splitlines()), encoding="utf-8")
+
+
+def wrapped(line: str) -> str:
+    """Return a line that is not too wide; one that is not, as in a table, keeps its spaces."""
+    if len(line) <= WIDTH:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    below = f"{indent}  " if indent else ""
+    return textwrap.fill(line, WIDTH, subsequent_indent=below, break_on_hyphens=False, break_long_words=False)
 
 
 def is_shown(message: str, shown: str) -> bool:
