@@ -32,6 +32,7 @@ class BuildProgress(Protocol):
         class Printed:
             def begin(self, step: str) -> None:
                 print(f"{step} ...")
+                #> lock ...
 
             def detail(self, step: str, text: str) -> None: ...
 
@@ -39,6 +40,7 @@ class BuildProgress(Protocol):
 
             def end(self, step: str, summary: str) -> None:
                 print(f"{step}: {summary}")
+                #> lock: 12 wheels
 
             def note(self, text: str) -> None:
                 print(f"note: {text}")
@@ -46,9 +48,7 @@ class BuildProgress(Protocol):
 
         progress: BuildProgress = Printed()
         progress.begin("lock")
-        #> lock ...
         progress.end("lock", "12 wheels")
-        #> lock: 12 wheels
         ```
     """
 

@@ -53,7 +53,7 @@ def write_sdk(folder: Path) -> Path:
         with TemporaryDirectory() as folder:
             sdk = write_sdk(Path(folder) / "sdk")
             print(sorted(path.name for path in (sdk / "cloacina").iterdir())[:4])
-        #> ['__init__.py', 'canonical_json.py', 'context.py', 'errors']
+            #> ['__init__.py', 'canonical_json.py', 'context.py', 'errors']
         ```
     """
     installed = Path(cloacina.__file__).parent

@@ -48,10 +48,10 @@ def check_path(path: str) -> None:
 
         check_path("workflow/pipeline/tasks.py")
         try:
-            check_path("workflow/../../etc/passwd")
+            check_path("workflow/../../passwd")
         except UnsafeArchive as error:
             print(error.message)
-            #> The path 'workflow/../../etc/passwd' has the part '..'. It must be plain, relative and portable.
+            #> The path 'workflow/../../passwd' has the part '..'. It must be plain, relative and portable.
         ```
     """
     parts = path.split("/")

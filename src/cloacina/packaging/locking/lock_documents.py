@@ -58,9 +58,10 @@ def render_requirements(packages: Iterable[LockedPackage]) -> str:
         from cloacina.packaging.locking.lock_documents import LockedPackage, LockedWheel, render_requirements
 
         wheel = LockedWheel("h11-0.16.0-py3-none-any.whl", "63cf8bbe" * 8)
-        print(render_requirements([LockedPackage("h11", "0.16.0", "", (wheel,))]), end="")
-        #> h11==0.16.0 \
-        #>     --hash=sha256:63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe
+        for line in render_requirements([LockedPackage("h11", "0.16.0", "", (wheel,))]).splitlines():
+            print(line)
+            #> h11==0.16.0 \
+            #>     --hash=sha256:63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe63cf8bbe
         ```
     """
     return "".join(_requirement(package) for package in packages)
