@@ -6,7 +6,7 @@ through `run_uv`, which turns each of its failures into one error.
 
 from __future__ import annotations
 
-from cloacina.packaging.locking.indexes import install_environment
+from cloacina.packaging.locking.indexes import wheels_by_index
 from cloacina.packaging.locking.lock import Lock, export_lock, find_lock_file, update_lock
 from cloacina.packaging.locking.lock_file import LockChange
 from cloacina.packaging.locking.processes import ProcessGroup
@@ -23,7 +23,7 @@ __all__ = [
     "export_lock",
     "find_lock_file",
     "find_uv",
-    "install_environment",
     "run_uv",
     "update_lock",
+    "wheels_by_index",
 ]

@@ -35,6 +35,8 @@ _NOT_CACHED: Final = re.compile(rf"({_NAME})(?:\[[^\]]*\])? was not found in the
 _REQUIREMENT: Final = re.compile(rf"`(?P<name>{_NAME})(?:==(?P<version>[^`\s]+))?(?P<direct> @ (?P<address>[^`]+))?`")
 # Between the place in a TOML file and what is wrong there, uv draws the line and an arrow.
 _TOML_EXCERPT: Final = re.compile(r"(?<=\d) \|.*?\^+ ")
+# uv resolves for ranges of Pythons and platforms apart where it has to.
+_SPLIT: Final = re.compile(r"for split \(markers: (?P<markers>.+)\)")
 _LONGEST: Final = 1_500
 
 
@@ -171,10 +173,10 @@ def _network(failure: _Failure) -> CloacinaError:
 
 def _offline(failure: _Failure) -> CloacinaError:
     names = sorted(set(_NOT_CACHED.findall(failure.report.text)))
-    which = f"{join_names(names)} is not in uv's cache" if names else f"uv's cache lacks a file: {failure.reason}"
+    which = join_names(names) if names else f"The wheel of {_requirement(failure.report.text) or 'a dependency'}"
     return NetworkUnavailable(
-        f"{which}, and the network may not be used (--offline or UV_OFFLINE). Do the same once with network; it works"
-        f" offline after that"
+        f"{which} is not in uv's cache, and the network may not be used (--offline or UV_OFFLINE). Do the same once"
+        f" with network; it works offline after that"
     )
 
 
@@ -218,8 +220,10 @@ def _not_found(failure: _Failure) -> CloacinaError:
 
 def _unsatisfiable(failure: _Failure) -> CloacinaError:
     hints = " ".join(f"{hint.rstrip('.')}." for hint in failure.report.hints)
+    split = _SPLIT.search(failure.report.error)
+    where = f" where {split['markers']}" if split is not None else ""
     return UnsatisfiableDependencies(
-        f"No set of versions satisfies all requirements: {failure.reason}. {_shorten(hints)} Loosen one of these"
+        f"No set of versions satisfies all requirements{where}: {failure.reason}. {_shorten(hints)} Loosen one of these"
         f" requirements, or requires-python".replace("  ", " ")
     )
 
@@ -237,8 +241,8 @@ def _direct_requirement(failure: _Failure) -> CloacinaError | None:
     if match is None or match["direct"] is None:
         return None
     return DependencyNotPackageable(
-        f"{match['name']} is required from a path, a repository or an address, and cannot be had: {failure.reason}."
-        f" It could not be packaged either: publish it to an index, or move its source into the project"
+        f"{match['name']} is required from a path, a repository or an address, and packages hold only what an index"
+        f" has. Publish it to an index, or move its source into the project"
     )
 
 

@@ -89,7 +89,7 @@ def missing_wheels(gaps: Iterable[Gap], targets: Sequence[Target]) -> MissingWhe
             rows.append((f"{name} {version}", [f"all {len(names)} targets"] if is_all else names, reason))
     return MissingWheels(
         f"Packages are made of wheels, and {_count(ordered)}:\n\n{_table(rows)}\n\nChoose a version that has the wheel,"
-        f" leave the target out, or build the wheel and publish it\nto an index",
+        f" leave the target out, or build the wheel\nand publish it to an index",
         tuple((gap.name, gap.version, gap.target.name, gap.reason) for gap in ordered),
     )
 

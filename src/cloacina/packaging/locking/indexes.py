@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from cloacina.packaging.locking.wheel_selection import SelectedWheel
 
 
-def install_environment(indexes: Sequence[str]) -> dict[str, str]:
-    """Return the variables by which uv uses these indexes and no others.
+def wheels_by_index(wheels: Iterable[SelectedWheel]) -> tuple[tuple[dict[str, str], tuple[SelectedWheel, ...]], ...]:
+    """Return the wheels of each index, with the variables by which `run_uv` lets uv look there and nowhere else.
 
-    The addresses are in variables and not in arguments, which every process of the machine can read.
+    One installation an index is needed, because uv takes a version from the first index that has it, and two may have
+    different wheels of one version. The addresses are in variables and not in arguments, which every user of the
+    machine can read.
 
     Args:
-        indexes: At least one, as `Lock.indexes` has them.
+        wheels: What one target gets.
     """
-    if not indexes:
-        return {}
-    first, *others = indexes
-    # Several indexes may have a package; what is installed is decided by its version and its hash.
-    return {"UV_DEFAULT_INDEX": first, "UV_INDEX": " ".join(others), "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    groups: dict[str, list[SelectedWheel]] = {}
+    for wheel in wheels:
+        groups.setdefault(wheel.index, []).append(wheel)
+    return tuple(({"UV_DEFAULT_INDEX": index} if index else {}, tuple(groups[index])) for index in sorted(groups))
 
 
 def configured_indexes(addresses: Iterable[str], folders: Iterable[Path]) -> dict[str, str]:

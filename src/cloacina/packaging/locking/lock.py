@@ -57,8 +57,8 @@ class Lock:
         wheels: What each target gets, sorted by name.
         python_versions: The release of Python that each target begins with, such as `3.11.0`; for uv's
             `--python-version`. It is later than the first where requires-python says so.
-        indexes: Where uv finds the wheels, for `install_environment`. Never to be written or printed: an address may
-            hold credentials.
+        indexes: Where uv finds the wheels; `wheels_by_index` says which are where. Never to be written or printed: an
+            address may hold credentials.
     """
 
     requirements: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_GRACE_SECONDS: Final = 3.0
+_DEFAULT_GRACE_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ class ProcessGroup:
     Ctrl+C raises `KeyboardInterrupt` in the main thread only. Where several threads wait for a process each, one group
     for all of them lets the main thread end them; the threads then see their process fail.
 
+    Args:
+        grace_seconds: How long a process may take to end before it is killed.
+
     Example:
         ```python
         import sys
@@ -49,7 +52,8 @@ class ProcessGroup:
         ```
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, grace_seconds: float = _DEFAULT_GRACE_SECONDS) -> None:
+        self._grace_seconds = grace_seconds
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._is_terminated = False
@@ -80,7 +84,7 @@ class ProcessGroup:
         try:
             output, errors = process.communicate()
         except BaseException:
-            _end(process)
+            self._end(process)
             raise
         finally:
             with self._lock:
@@ -95,7 +99,7 @@ class ProcessGroup:
         for process in running:
             _signal(process, signal.SIGTERM)
         for process in running:
-            _end(process)
+            self._end(process)
 
     def _start(
         self, command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None
@@ -118,25 +122,24 @@ class ProcessGroup:
                 _signal(process, signal.SIGTERM)
         return process
 
+    def _end(self, process: subprocess.Popen[str]) -> None:
+        """Ask a process to end, and kill it if it has not ended after a while."""
+        _signal(process, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self._grace_seconds)
+        if sys.platform != "win32":
+            # Also when the process itself has ended: what it had started may be left.
+            _signal(process, signal.SIGKILL)
+        elif process.poll() is None:
+            process.kill()
+        process.wait()
+
 
 def _own_group() -> dict[str, Any]:
     """Return what keeps the terminal's Ctrl+C from the process, and lets it be ended with all that it has started."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Ask a process to end, and kill it if it has not ended after a while."""
-    _signal(process, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE_SECONDS)
-    if sys.platform != "win32":
-        # Also when the process itself has ended: what it had started may be left.
-        _signal(process, signal.SIGKILL)
-    elif process.poll() is None:
-        process.kill()
-    process.wait()
 
 
 def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
