@@ -57,6 +57,10 @@ def remove_pyproject(project: Path) -> None:
     (project / "pyproject.toml").unlink()
 
 
+def hide_a_dependency(project: Path) -> None:
+    (project / "src" / "puretool.py").touch()
+
+
 def nothing(project: Path) -> None:
     """Leave the project as it is."""
 
@@ -182,6 +186,7 @@ def test_targets_and_pythons_of_the_command_line_take_the_place_of_the_projects(
         (depend_on("sourceonly"), [], "CLO-2208", "sourceonly"),
         (depend_on("hostonly"), [], "CLO-2208", OTHER_PLATFORM),
         (depend_on("hides-json"), [], "CLO-2107", "hides-json 1.0"),
+        (hide_a_dependency, [], "CLO-2107", "The module 'puretool' is in workflow and in vendor/any"),
         (depend_on("hostonly"), ["--locked"], "CLO-2206", "uv.lock"),
         (write_flow("import nowhere\n" + TASK.format(name="a")), [], "CLO-2302", "workflow/figures/flow.py:1"),
         (nothing, ["--target", "beos"], "CLO-1108", "'beos'"),
@@ -219,7 +224,7 @@ def test_bad_input_is_one_message_and_changes_nothing(
 
 
 def documented_exit_code(code: str) -> ExitCode:
-    by_range = {"CLO-1": ExitCode.USAGE, "CLO-22": ExitCode.DEPENDENCIES, "CLO-25": ExitCode.SIGNATURE}
+    by_range = {"CLO-1108": ExitCode.USAGE, "CLO-22": ExitCode.DEPENDENCIES, "CLO-25": ExitCode.SIGNATURE}
     return next((found for start, found in by_range.items() if code.startswith(start)), ExitCode.PROJECT)
 
 

@@ -12,12 +12,13 @@ from typer import TyperException
 
 from cloacina import __version__
 from cloacina.cli.build import build
-from cloacina.cli.exit_codes import ExitCode, exit_code_of
+from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.explain import explain
 from cloacina.cli.extract import extract
 from cloacina.cli.inspect import inspect
 from cloacina.cli.lock import lock
 from cloacina.cli.new import new
+from cloacina.cli.refusal import refuse
 from cloacina.cli.run import run
 from cloacina.cli.sign import sign
 from cloacina.cli.verify import verify
@@ -83,16 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except TyperException as problem:
-        return _refuse(CommandError(f"{problem.format_message().rstrip('.')}; see 'cloacina --help'."))
+        return refuse(CommandError(f"{problem.format_message().rstrip('.')}; see 'cloacina --help'."))
     except CloacinaError as error:
-        return _refuse(error)
+        return refuse(error)
     except Exception:  # noqa: BLE001 - nothing else is left that could show it
         traceback.print_exc()
         print("error: this is a defect in Cloacina; please report it with the lines above", file=sys.stderr)
         return ExitCode.DEFECT
     return int(code or ExitCode.OK)
-
-
-def _refuse(error: CloacinaError) -> ExitCode:
-    print(f"error: {error}", file=sys.stderr)
-    return exit_code_of(error)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cloacina.cli.exit_codes import ExitCode
+from cloacina.cli.refusal import refuse
+from cloacina.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -74,7 +76,10 @@ def build(
     from cloacina.cli.build_progress import progress_for  # noqa: PLC0415
     from cloacina.cli.passphrase import passphrase_of  # noqa: PLC0415
     from cloacina.packaging.build import build_package, plan_build  # noqa: PLC0415
+    from cloacina.packaging.targets import DEFAULT_PLATFORMS, PYTHONS, targets_of  # noqa: PLC0415
 
+    # From here on, what is wrong with a definition is wrong with one in the project.
+    targets_of(target or DEFAULT_PLATFORMS, python or PYTHONS)
     try:
         with _termination_unwinds(), progress_for(sys.stderr if as_json else sys.stdout) as progress:
             if dry_run:
@@ -108,6 +113,8 @@ def build(
     except _Interrupted as interruption:
         print("interrupted: nothing was written", file=sys.stderr)
         return interruption.exit_code
+    except DefinitionError as error:
+        return refuse(error, ExitCode.PROJECT)
     if as_json:
         _print_document(document)
     else:

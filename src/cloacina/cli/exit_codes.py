@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "wrong usage or input: nothing was run"
     STORE = 3, "the database cannot be opened, read or written"
     CANCELLED = 4, "the execution was cancelled by someone else"
-    PROJECT = 5, "the project cannot be made a package; nothing was written"
+    PROJECT = 5, "the project cannot be made a package: its settings, its source, its tasks"
     DEPENDENCIES = 6, "the dependencies cannot be locked or packaged: uv, the network, a missing wheel"
     PACKAGE = 7, "the package is not valid, was changed, or lacks what was asked for"
     SIGNATURE = 8, "the signature is missing, not valid or not trusted"

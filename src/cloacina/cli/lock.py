@@ -55,11 +55,14 @@ def lock(
     targets = found.targets()
     uv = find_uv(allow_untested=allow_untested_uv)
     try:
-        with _termination_unwinds(), Console(stderr=True).status("Resolving dependencies"):
-            change = None if check else update_lock(found, uv, offline=offline, upgrade=upgrade)
-            if change is not None and not as_json:
-                # Also when a wheel is missing: the file is written by then.
-                print("\n".join(_change_lines(change)), flush=True)
+        with _termination_unwinds():
+            change = None
+            if not check:
+                with Console(stderr=True).status("Resolving dependencies"):
+                    change = update_lock(found, uv, offline=offline, upgrade=upgrade)
+                if not as_json:
+                    # Also when a wheel turns out to be missing: the file is written by now.
+                    print("\n".join(_change_lines(change)), flush=True)
             locked = export_lock(found, uv, targets, offline=offline)
             path = find_lock_file(found, uv) if change is None else change.path
     except _Terminated:
