@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import atheris
+import atheris  # pyright: ignore[reportMissingModuleSource] - it is in the environment of `angreal fuzz` only
 
 sys.path.append(str(Path(__file__).parent.parent / "_support"))
 
 with atheris.instrument_imports(include=["cloacina.packaging"]):
-    from archive_samples import GOOD_FILES, Entry, Parts, contents_line, make, pack
+    from archive_samples import GOOD_FILES, Entry, Parts, contents_line, make, make_signed, pack
     from cloacina.errors import ArchiveError
     from cloacina.packaging.archive import Member, Package, extract_package, read_package, write_archive
     from cloacina.packaging.archive.zstandard import ZstdDecompressor
@@ -35,7 +35,7 @@ def _as_stream(data: bytes) -> bytes:
 
 def _as_header(data: bytes) -> bytes:
     """Put bytes into the place of a header, with a checksum that is right, so that they get further."""
-    parts = _sample()
+    parts = make_signed()
     block = bytearray(data[1:513].ljust(512, b"\0"))
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
@@ -62,13 +62,13 @@ def _as_listed_path(data: bytes) -> bytes:
 
 
 def _as_manifest(data: bytes) -> bytes:
-    parts = _sample()
+    parts = make_signed()
     parts.entries[0].data = data
     return parts.pack()
 
 
 def _as_signature(data: bytes) -> bytes:
-    parts = _sample()
+    parts = make_signed()
     name, _, body = data.partition(b"\0")
     try:
         parts.entries.insert(parts.index("vendor/any/numpy/__init__.py"), Entry(b"signatures/" + name[:80], body))
@@ -77,18 +77,11 @@ def _as_signature(data: bytes) -> bytes:
         return b""
 
 
-def _sample() -> Parts:
-    parts = make()
-    at = parts.index("vendor/any/numpy/__init__.py")
-    parts.entries.insert(at, Entry(b"signatures/a.sshsig", b"signature"))
-    return parts
-
-
 # The first byte of an input chooses what the rest of it is.
 ENTRANCES: list[tuple[Callable[[bytes], bytes], list[bytes]]] = [
-    (_as_file, [_sample().pack(), make({}).pack()]),
-    (_as_stream, [_sample().tar(), make({"workflow/a": b""}).tar()]),
-    (_as_header, [b"\x02" + _sample().entries[-1].header(), b"\x05" + Entry(b"signatures/b.sshsig").header()]),
+    (_as_file, [make_signed().pack(), make({}).pack()]),
+    (_as_stream, [make_signed().tar(), make({"workflow/a": b""}).tar()]),
+    (_as_header, [b"\x02" + make_signed().entries[-1].header(), b"\x05" + Entry(b"signatures/b.sshsig").header()]),
     (_as_contents, [make().at("CONTENTS").data, contents_line("workflow/a", b"")]),
     (_as_path, [b"workflow/z", "workflow/\u212a\u0301".encode(), b"../a", b"vendor/any/a.so"]),
     (_as_listed_path, [b"workflow/z", "workflow/\ufb01".encode(), b"workflow/aux", b"vendor/any/a/b.py"]),

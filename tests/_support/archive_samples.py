@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from cloacina.packaging.archive import Member, Package, extract_package, read_pa
 from cloacina.packaging.archive.zstandard import CompressionParameter, ZstdCompressor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from pathlib import Path
 
     from cloacina.errors import ArchiveError
@@ -34,6 +36,7 @@ GOOD_FILES: Mapping[str, bytes] = {
     "workflow/report/tasks.py": b"def fetch(context): ...\n",
     "workflow/run.sh": b"#!/bin/sh\n",
 }
+SIGNATURE = "signatures/0123456789abcdef.sshsig"
 GOOD_MODES = {"workflow/run.sh": 0o755}
 
 
@@ -171,8 +174,11 @@ def make(
     return Parts(entries)
 
 
-def with_files(**more: bytes) -> dict[str, bytes]:
-    return {**GOOD_FILES, **more}
+def make_signed() -> Parts:
+    """Return the good package with a signature."""
+    parts = make()
+    parts.entries.insert(parts.index("vendor/any/numpy/__init__.py"), Entry(SIGNATURE.encode(), b"signature"))
+    return parts
 
 
 def pack(tar: bytes, *, options: Mapping[int, int] | None = None, is_size_known: bool = True) -> bytes:
@@ -188,6 +194,31 @@ def read_bytes(data: bytes, folder: Path) -> Package:
     path = folder / "sample.cloacina"
     path.write_bytes(data)
     return read_package(path)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@contextmanager
+def umask(mask: int) -> Generator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def largest_file(size: int) -> Generator[None]:
+    """Let the system refuse to write larger files, as it does when the disk is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def assert_refused(data: bytes, kind: type[ArchiveError], word: str, folder: Path) -> None:

@@ -69,6 +69,7 @@ FIELDS: list[tuple[str, dict[str, bytes], type[ArchiveError], str]] = [
     ("devminor-zero", {"devminor": b"0000000\0"}, InvalidArchive, "devminor"),
     ("padding", {"padding": b"hidden"}, InvalidArchive, "padding"),
     ("prefix-where-none-is-needed", {"prefix": b"workflow", "name": b"report/tasks.py"}, InvalidArchive, "name"),
+    ("name-in-the-prefix", {"prefix": b"workflow/" + b"a" * 140, "name": b""}, InvalidArchive, "does not fit"),
     ("name-with-rest-after-nul", {"name": TASKS.encode() + b"\0x"}, UnsafeArchive, "control"),
 ]
 

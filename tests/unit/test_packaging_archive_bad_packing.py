@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import os
 import random
 import struct
@@ -211,6 +212,18 @@ def test_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PackageNotReadable, match="Permission denied"):
         read_package(tmp_path / "locked.cloacina")
+
+
+def test_file_that_fails_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() or size != 512:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+    package = opening.OpenPackage(Failing(GOOD), len(GOOD), "zstd")
+    with pytest.raises(PackageNotReadable, match="Input/output error"):
+        next(unpacking.unpack(package))
 
 
 def test_link_to_a_package_is_read(tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from archive_samples import (
     GOOD_FILES,
     LINUX,
     MACOS,
+    SIGNATURE,
     TEXTS,
-    Entry,
     contents_line,
     make,
+    make_signed,
     pack,
 )
 from cloacina.errors import ArchiveError, InvalidArchive, UnpackableFile, UnsafeArchive
@@ -34,8 +35,7 @@ from cloacina.packaging.archive import (
 from cloacina.packaging.archive.names import PathRegistry, fold
 from cloacina.packaging.archive.ustar import fits_header, parse_header, render_header
 
-SIGNED = make()
-SIGNED.entries.insert(SIGNED.index("vendor/any/numpy/__init__.py"), Entry(b"signatures/a.sshsig", b"signature"))
+SIGNED = make_signed()
 SIGNED_TAR = SIGNED.tar()
 SIGNED_PACKED = pack(SIGNED_TAR)
 
@@ -252,4 +252,4 @@ def test_contents_that_are_read_are_those_that_are_written(data: bytes) -> None:
 
 
 def test_sample_of_the_mutations_is_a_package() -> None:
-    assert set(_SIGNED_CONTENT[1]) == {"CONTENTS", "signatures/a.sshsig", *TEXTS, *GOOD_FILES}
+    assert set(_SIGNED_CONTENT[1]) == {"CONTENTS", SIGNATURE, *TEXTS, *GOOD_FILES}

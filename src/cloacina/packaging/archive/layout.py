@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import ArchiveLimitExceeded, InvalidArchive, UnsafeArchive
-from cloacina.packaging.archive.limits import MAX_TEXT_BYTES
+from cloacina.packaging.archive.limits import MAX_CONTENTS_BYTES, MAX_MANIFEST_BYTES, MAX_TEXT_BYTES
 from cloacina.packaging.archive.names import PathRegistry, check_path
 from cloacina.packaging.archive.standard_library import standard_library_names
 from cloacina.packaging.archive.top_level import TopLevel
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = "manifest.json"
 CONTENTS: Final = "CONTENTS"
+FRAME: Final = {MANIFEST: MAX_MANIFEST_BYTES, CONTENTS: MAX_CONTENTS_BYTES}
+"""The files that say what the others are, each with how large it may be."""
+
 TEXTS: Final = ("provenance.json", "pylock.toml", "requirements.lock", "sbom.cdx.json")
 """The files beside the manifest that describe a Python package; each Python package has all of them."""
 

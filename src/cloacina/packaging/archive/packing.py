@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from cloacina.errors import UnpackableFile
 from cloacina.packaging.archive.limits import (
-    MAX_FILE_BYTES,
     MAX_RATIO,
     MAX_UNPACKED_BYTES,
     MAX_WINDOW_BYTES,
@@ -116,10 +115,6 @@ class PackedStream:
 
 def _unpacked_size(entries: Sequence[ContentsEntry]) -> int:
     for entry in entries:
-        if entry.size > MAX_FILE_BYTES:
-            raise UnpackableFile(
-                f"{entry.path} has {entry.size:,} bytes; a file in a package may have {MAX_FILE_BYTES:,}."
-            )
         if not fits_header(entry.path):
             raise UnpackableFile(
                 f"The path {entry.path} is too long for a package: 100 bytes, or folders of 155 bytes and a rest of"

@@ -174,7 +174,7 @@ def _open_folder(name: str, above: int | None) -> int:
 
 
 def _change_mode(folder: Path, mode: int) -> None:
-    if not hasattr(os, "fchmod"):
+    if not hasattr(os, "O_DIRECTORY"):
         folder.chmod(mode)
         return
     descriptor = _open_folder(str(folder), None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cloacina.errors import ArchiveLimitExceeded, InvalidArchive, PackageTampered, UnsafeArchive
 from cloacina.packaging.archive.contents import ContentsEntry, Member, parse_contents, path_order
 from cloacina.packaging.archive.identity import check_contents_hash, check_fingerprint, check_time
-from cloacina.packaging.archive.layout import CONTENTS, MANIFEST, TEXTS, check_layout, is_signature_path
-from cloacina.packaging.archive.limits import MAX_CONTENTS_BYTES, MAX_FILE_BYTES, MAX_MANIFEST_BYTES
+from cloacina.packaging.archive.layout import CONTENTS, FRAME, MANIFEST, TEXTS, check_layout, is_signature_path
+from cloacina.packaging.archive.limits import MAX_FILE_BYTES
 from cloacina.packaging.archive.names import check_path
 from cloacina.packaging.archive.signatures import check_signature_files
 from cloacina.packaging.archive.tar_stream import TarStream, is_empty_block
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cloacina.packaging.manifest import Manifest
-
-_FRAME: Final = {MANIFEST: MAX_MANIFEST_BYTES, CONTENTS: MAX_CONTENTS_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +93,8 @@ class _Scanner:
         if header.path != path:
             check_path(header.path)
             raise InvalidArchive(f"The archive has {header.path!a} where {path} belongs. Each package begins with it.")
-        if header.size > _FRAME[path]:
-            raise ArchiveLimitExceeded(f"{path} has {header.size:,} bytes; it may have {_FRAME[path]:,}.")
+        if header.size > FRAME[path]:
+            raise ArchiveLimitExceeded(f"{path} has {header.size:,} bytes; it may have {FRAME[path]:,}.")
         if path == MANIFEST:
             self._mtime = header.mtime
         self._check_frame_header(header)

@@ -8,7 +8,7 @@ from cloacina.errors import UnsafeArchive
 from cloacina.packaging.archive.names import fold
 
 _CUSTOMIZE: Final = frozenset({"sitecustomize", "usercustomize"})
-_MODULE_SUFFIXES: Final = (".py", ".pyw", ".so", ".pyd", ".dylib", ".dll")
+_MODULE_SUFFIXES: Final = (".py", ".pyw", ".so", ".pyd")
 
 
 class TopLevel:

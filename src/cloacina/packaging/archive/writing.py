@@ -8,7 +8,7 @@ from cloacina.errors import ArchiveLimitExceeded, InvalidArchive, UnpackableFile
 from cloacina.packaging.archive.atomic_file import replacing_file
 from cloacina.packaging.archive.contents import describe_member, parse_contents, path_order
 from cloacina.packaging.archive.identity import check_contents_hash, check_fingerprint, check_time
-from cloacina.packaging.archive.layout import CONTENTS, MANIFEST, check_layout, is_signature_path
+from cloacina.packaging.archive.layout import CONTENTS, FRAME, MANIFEST, check_layout, is_signature_path
 from cloacina.packaging.archive.packing import PackedStream
 from cloacina.packaging.archive.signatures import check_signature_files
 from cloacina.packaging.manifest import manifest_of, read_document
@@ -71,7 +71,7 @@ def archive_order(path: str) -> tuple[bool, bytes]:
 
 def _ordered_entries(by_path: dict[str, Member], mtime: int) -> list[ContentsEntry]:
     """Return what is to be written, checked as a reader checks it."""
-    for path in (MANIFEST, CONTENTS):
+    for path in FRAME:
         if path not in by_path:
             raise InvalidArchive(f"The package has no {path}; each package has.")
     raw_manifest = b"".join(_chunks_of(by_path[MANIFEST]))
@@ -85,7 +85,7 @@ def _ordered_entries(by_path: dict[str, Member], mtime: int) -> list[ContentsEnt
     check_layout(manifest, listed)
 
     unlisted = by_path.keys() - {entry.path for entry in listed}
-    frame = [describe_member(by_path[path]) for path in unlisted if path in {MANIFEST, CONTENTS}]
+    frame = [describe_member(by_path[path]) for path in unlisted if path in FRAME]
     signatures = [describe_member(by_path[path]) for path in unlisted if is_signature_path(path)]
     check_signature_files(signatures)
     if extra := sorted(unlisted - {entry.path for entry in (*frame, *signatures)}):
@@ -96,6 +96,8 @@ def _ordered_entries(by_path: dict[str, Member], mtime: int) -> list[ContentsEnt
         if entry.mode != by_path[entry.path].mode:
             raise UnpackableFile(f"{entry.path} is listed in CONTENTS with another mode than it is packed with.")
     for entry in frame:
+        if entry.size > FRAME[entry.path]:
+            raise UnpackableFile(f"{entry.path} has {entry.size:,} bytes; it may have {FRAME[entry.path]:,}.")
         if entry.mode != 0o644:  # noqa: PLR2004 - the octal number is the clearest name of a mode
             raise UnpackableFile(f"{entry.path} has the mode {entry.mode:04o}; expected 0644.")
     return sorted((*frame, *signatures, *listed), key=lambda entry: archive_order(entry.path))
