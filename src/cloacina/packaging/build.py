@@ -19,6 +19,7 @@ from cloacina.packaging.output import check_output, put_in_place
 from cloacina.packaging.progress import NoProgress
 from cloacina.packaging.reproducibility import check_reproducible as compare_with_second_build
 from cloacina.packaging.signing import load_private_key, sign_fingerprint
+from cloacina.packaging.snapshot import take_snapshot
 from cloacina.packaging.source_date import source_date_epoch
 from cloacina.packaging.sources import select_sources
 from cloacina.packaging.summaries import project_summary, tasks_summary, wheels_summary
@@ -80,6 +81,38 @@ def build_package(
         DependencyError: Its dependencies cannot be locked or installed.
         SignatureError: The key cannot be used.
         BuildError: The package does not import, is not reproducible, or cannot be written.
+
+    Example:
+        ```python
+        from pathlib import Path
+
+        from cloacina.packaging import build_package
+
+        Path("tasks.py").write_text(
+            '''
+        from cloacina import Context, task
+
+        @task
+        def greet(context: Context) -> None:
+            context["text"] = "Hello"
+        '''
+        )
+        Path("pyproject.toml").write_text(
+            '''
+            [project]
+            name = "greeting"
+            version = "1.0"
+            requires-python = ">=3.11"
+
+            [tool.cloacina]
+            entry_module = "tasks"
+            targets = ["linux-x86_64"]
+            '''
+        )
+        result = build_package(Path())
+        print(result.path, [task.id for task in result.discovery.tasks])
+        #> dist/greeting-1.0.cloacina ['greet']
+        ```
     """
     progress = progress or NoProgress()
     options = _options(platforms, pythons, locked=locked, offline=offline, allow_untested_uv=allow_untested_uv)
@@ -176,7 +209,10 @@ def plan_build(
     selection = select_sources(project)
     progress.end("project", project_summary(project, selection))
     progress.begin("discover")
-    discovery = discover(project.source_root, project.entry_module, project_root=project.root)
+    with tempfile.TemporaryDirectory(prefix="cloacina-build-") as private:
+        # As in a build, what is not packed cannot be imported, and declares no task.
+        snapshot = take_snapshot(project, selection, Path(private, "project"))
+        discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
     progress.end("discover", tasks_summary(discovery))
     progress.begin("wheels")
     wheels, stale = None, None
