@@ -152,6 +152,15 @@ def test_python_that_the_project_excludes_is_refused() -> None:
         (("cp311-cp311-manylinux_2_17_x86_64",), MUSL, "its wheels are for Linux x86_64"),
         (("cp311-cp311-musllinux_1_2_x86_64",), LINUX, "its wheels are for Linux with musl x86_64"),
         (("cp312-cp312-win32",), LINUX, "its wheels are for Windows x86"),
+        (
+            (
+                *("cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_17_aarch64"),
+                *("cp311-cp311-musllinux_1_2_x86_64", "cp311-cp311-musllinux_1_2_aarch64"),
+                *("cp311-cp311-macosx_11_0_x86_64", "cp311-cp311-macosx_11_0_arm64"),
+            ),
+            WINDOWS,
+            "its wheels are for Linux, Linux with musl and macOS",
+        ),
     ],
 )
 def test_reason_says_what_the_wheels_are_for(tags: tuple[str, ...], target: Target, reason: str) -> None:
@@ -182,8 +191,8 @@ long-name                                       and macOS arm64
 2024.12.31.post1
 sourceonly 1.0            all 3 targets         source only
 
-Choose a version that has the wheel, leave the target out, or build the wheel
-and publish it to an index"""
+`cloacina lock --upgrade` takes newer versions, which may have them. Otherwise
+choose a version that does, leave the target out, or publish the wheel yourself"""
     )
     assert error.gaps[1] == ("sourceonly", "1.0", "linux-x86_64-cp311", "source only")
 

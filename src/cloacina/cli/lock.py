@@ -58,7 +58,7 @@ def lock(
         with _termination_unwinds():
             change = None
             if not check:
-                with Console(stderr=True).status("Resolving dependencies"):
+                with Console(stderr=True).status("Resolving dependencies", spinner="line"):
                     change = update_lock(found, uv, offline=offline, upgrade=upgrade)
                 if not as_json:
                     # Also when a wheel turns out to be missing: the file is written by now.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from cloacina.packaging.targets import Target
 
 _WIDTH: Final = 80
+_ADVICE: Final = """\
+`cloacina lock --upgrade` takes newer versions, which may have them. Otherwise
+choose a version that does, leave the target out, or publish the wheel yourself"""
 _WIDEST_PACKAGE: Final = 24
 _BETWEEN: Final = "  "
 _FLOORED: Final = re.compile(r"(?P<kind>manylinux|musllinux|macosx)_(?P<major>\d+)_(?P<minor>\d+)_(?P<machine>\w+)")
@@ -88,8 +91,7 @@ def missing_wheels(gaps: Iterable[Gap], targets: Sequence[Target]) -> MissingWhe
             is_all = len(names) == len(targets) > 1
             rows.append((f"{name} {version}", [f"all {len(names)} targets"] if is_all else names, reason))
     return MissingWheels(
-        f"Packages are made of wheels, and {_count(ordered)}:\n\n{_table(rows)}\n\nChoose a version that has the wheel,"
-        f" leave the target out, or build the wheel\nand publish it to an index",
+        f"Packages are made of wheels, and {_count(ordered)}:\n\n{_table(rows)}\n\n{_ADVICE}",
         tuple((gap.name, gap.version, gap.target.name, gap.reason) for gap in ordered),
     )
 
@@ -153,13 +155,15 @@ def _lowest_floor(platforms: Iterable[str], fitting: Iterable[str]) -> str | Non
 
 
 def _systems(platforms: Iterable[str]) -> list[str]:
-    """Return the kinds of systems that platform tags are for, in words."""
-    names: set[str] = set()
+    """Return the kinds of systems that platform tags are for, in words; without the machines if those are many."""
+    found: set[tuple[str, str]] = set()
     for platform in platforms:
         system = next((name for prefix, name in _SYSTEMS if platform.startswith(prefix)), platform)
         machine = next((words for tag, words in _MACHINES if platform.endswith(tag)), "")
-        names.add(f"{system} {machine}".strip())
-    return sorted(names)
+        found.add((system, machine))
+    if len(found) > _MOST_NAMES:
+        return sorted({system for system, _ in found})
+    return sorted(f"{system} {machine}".strip() for system, machine in found)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -57,15 +57,12 @@ class Lock:
         wheels: What each target gets, sorted by name.
         python_versions: The release of Python that each target begins with, such as `3.11.0`; for uv's
             `--python-version`. It is later than the first where requires-python says so.
-        indexes: Where uv finds the wheels; `wheels_by_index` says which are where. Never to be written or printed: an
-            address may hold credentials.
     """
 
     requirements: str
     pylock: str
     wheels: Mapping[Target, tuple[SelectedWheel, ...]]
     python_versions: Mapping[Target, str] = field(default_factory=dict["Target", str])
-    indexes: tuple[str, ...] = field(default=(), repr=False)
 
 
 def update_lock(project: Project, uv: Uv, *, offline: bool = False, upgrade: bool = False) -> LockChange:
@@ -128,7 +125,6 @@ def export_lock(project: Project, uv: Uv, targets: Sequence[Target], *, offline:
         pylock=render_pylock(packages, tuple(selections), requires_python=str(pylock.requires_python or "")),
         wheels={target: _selected(selection, indexes) for target, selection in selections.items()},
         python_versions={target: selection.python_version for target, selection in selections.items()},
-        indexes=tuple(dict.fromkeys(indexes.values())),
     )
 
 

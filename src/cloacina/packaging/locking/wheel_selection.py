@@ -33,7 +33,8 @@ class SelectedWheel:
         version: Its version.
         file_name: The wheel's file name.
         sha256: The wheel's digest, 64 hexadecimal digits.
-        index: The address of the index that the lock names for it, for uv only.
+        index: Where uv finds it: the address of the index that the lock names for it, for `wheels_by_index`. Never to
+            be written or printed: it may hold credentials.
     """
 
     name: str
