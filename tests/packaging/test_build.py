@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import subprocess
@@ -382,3 +383,31 @@ def test_a_read_only_folder_is_refused_before_the_work(project: Path, tmp_path: 
 
     with pytest.raises(OutputNotWritable, match="not writable"):
         build_package(project, tmp_path / "closed")
+
+
+@pytest.mark.parametrize("place", ["take_snapshot", "write_archive"])
+def test_a_full_disk_is_one_message_and_leaves_everything_as_it_was(
+    project: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        full = OSError(errno.ENOSPC, "No space left on device", "/some/private/place")
+        if place == "write_archive":
+            raise OutputNotWritable("/some/private/place cannot be written") from full
+        raise full
+
+    monkeypatch.setattr(f"cloacina.packaging.making.{place}", fail)
+    before = state_of(project)
+
+    with pytest.raises(OutputNotWritable) as raised:
+        build_package(project)
+
+    assert "/some/private/place" not in raised.value.message
+    assert "TMPDIR" in raised.value.message
+    assert state_of(project) == before
+
+
+def test_a_machine_without_a_temporary_folder_is_told_so(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(project / "not" / "there"))
+
+    with pytest.raises(OutputNotWritable, match="No temporary folder can be made"):
+        build_package(project)

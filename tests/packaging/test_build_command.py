@@ -310,7 +310,7 @@ def test_an_interrupted_import_check_leaves_nothing(
         process.send_signal(number)
         _, errors = process.communicate()
 
-    assert (process.returncode, errors) == (code, "interrupted: nothing was written\n")
+    assert (process.returncode, errors) == (code, "interrupted: no package was written\n")
     assert state_of(project) == before
 
 
@@ -328,7 +328,7 @@ def test_interrupted_while_uv_waits_for_an_index_leaves_nothing(
             process.send_signal(number)
             _, errors = process.communicate()
 
-    assert (process.returncode, errors) == (code, "interrupted: nothing was written\n")
+    assert (process.returncode, errors) == (code, "interrupted: no package was written\n")
     assert state_of(project) == before
 
 

@@ -111,7 +111,7 @@ def build(
                 document = build_report.result_document(result)
                 lines = build_report.result_lines(result, is_verbose=verbose)
     except _Interrupted as interruption:
-        print("interrupted: nothing was written", file=sys.stderr)
+        print("interrupted: no package was written", file=sys.stderr)
         return interruption.exit_code
     except DefinitionError as error:
         return refuse(error, ExitCode.PROJECT)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloacina.errors import StaleLock
@@ -23,9 +21,11 @@ from cloacina.packaging.snapshot import take_snapshot
 from cloacina.packaging.source_date import source_date_epoch
 from cloacina.packaging.sources import select_sources
 from cloacina.packaging.summaries import project_summary, tasks_summary, wheels_summary
+from cloacina.packaging.temporary import private_folder, remove_all_but
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
+    from pathlib import Path
 
     from cloacina.packaging.import_check import ImportCheck
     from cloacina.packaging.making import Made
@@ -130,16 +130,15 @@ def build_package(
             signatures.append(_sign(fingerprint, key, progress))
         return signatures
 
-    with (
-        tempfile.TemporaryDirectory(prefix="cloacina-build-") as private,
-        _lock_kept_on_failure(project),
-    ):
-        made = make_archive(project, Path(private), options, sign=sign, progress=progress)
-        checks = _check_import(made, Path(private, "import"), import_deadline, progress)
+    with private_folder() as private, _lock_kept_on_failure(project):
+        made = make_archive(project, private, options, sign=sign, progress=progress)
+        checks = _check_import(made, private / "import", import_deadline, progress)
         if check_reproducible:
             progress.begin("reproduce")
-            compare_with_second_build(project, made, Path(private, "again"), options, signatures)
+            compare_with_second_build(project, made, private / "again", options, signatures)
             progress.end("reproduce", "another folder, the same bytes")
+        # Putting it in place is the last thing that is done, so that an interruption is before it and not after it.
+        remove_all_but(made.archive)
         put_in_place(made.archive, path)
     for note in made.notes:
         progress.note(note)
@@ -209,9 +208,9 @@ def plan_build(
     selection = select_sources(project)
     progress.end("project", project_summary(project, selection))
     progress.begin("discover")
-    with tempfile.TemporaryDirectory(prefix="cloacina-build-") as private:
+    with private_folder() as private:
         # As in a build, what is not packed cannot be imported, and declares no task.
-        snapshot = take_snapshot(project, selection, Path(private, "project"))
+        snapshot = take_snapshot(project, selection, private / "project")
         discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
     progress.end("discover", tasks_summary(discovery))
     progress.begin("wheels")

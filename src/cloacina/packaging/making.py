@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from cloacina.errors import PackageTampered
+from cloacina.errors import OutputNotWritable, PackageTampered
 from cloacina.packaging.archive import Member, Package, read_package, write_archive
 from cloacina.packaging.assembly import assemble
 from cloacina.packaging.discovery import discover
@@ -22,6 +22,7 @@ from cloacina.packaging.summaries import (
     tasks_summary,
     wheels_summary,
 )
+from cloacina.packaging.temporary import ADVICE
 from cloacina.packaging.vendoring import vendor
 
 if TYPE_CHECKING:
@@ -197,7 +198,12 @@ def _pack(archive: Path, assembly: Assembly, signatures: Sequence[Member], epoch
         done += count
         progress.advance("pack", min(done, assembly.size), assembly.size)
 
-    write_archive(archive, [*assembly.members, *signatures], mtime=epoch, on_bytes=on_bytes)
+    try:
+        write_archive(archive, [*assembly.members, *signatures], mtime=epoch, on_bytes=on_bytes)
+    except OutputNotWritable as error:
+        # Its message names the file, which nobody knows of.
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else "it is not writable"
+        raise OutputNotWritable(f"The folder for temporary files cannot be written: {reason}. {ADVICE}") from error
     progress.end("pack", f"{megabytes(assembly.size)} in {megabytes(archive.stat().st_size)}")
 
 
