@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 20.0
 
 pytestmark = pytest.mark.anyio
 
+on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
 needs_eventfd = pytest.mark.skipif(not hasattr(os, "eventfd"), reason="the system has no event descriptors")
 
 
@@ -77,9 +78,10 @@ async def test_everything_that_threads_post_arrives_once_and_in_order(state: str
     assert arrived == [list(range(500))] * 4
 
 
+@on_asyncio
 async def test_nothing_posted_is_lost_while_the_loop_is_opened_and_closed() -> None:
-    if not isinstance(loop := EventLoop.current(), AsyncioLoop):
-        pytest.skip("on trio, posts take the same way in both states")
+    loop = EventLoop.current()
+    assert isinstance(loop, AsyncioLoop)
 
     async def open_and_close() -> None:
         loop.open()
@@ -160,9 +162,10 @@ def test_post_tells_that_the_loop_has_ended(is_open: bool, anyio_backend: str) -
 
 
 @needs_eventfd
+@on_asyncio
 async def test_descriptor_is_closed_with_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not isinstance(loop := EventLoop.current(), AsyncioLoop):
-        pytest.skip("trio has no use for one")
+    loop = EventLoop.current()
+    assert isinstance(loop, AsyncioLoop)
     made: list[int] = []
     eventfd = os.eventfd
 
@@ -180,9 +183,10 @@ async def test_descriptor_is_closed_with_the_loop(monkeypatch: pytest.MonkeyPatc
 
 
 @needs_eventfd
+@on_asyncio
 async def test_loop_that_watches_no_descriptors_is_woken_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not isinstance(loop := EventLoop.current(), AsyncioLoop):
-        pytest.skip("trio watches them")
+    loop = EventLoop.current()
+    assert isinstance(loop, AsyncioLoop)
 
     def refuse(*_: Any) -> None:
         raise NotImplementedError
