@@ -15,7 +15,12 @@ from cloacina.errors import StaleLock, UnsatisfiableDependencies, UvNotFound, Uv
 from cloacina.packaging.locking import SelectedWheel, find_uv, wheels_by_index
 from cloacina.packaging.locking.indexes import configured_indexes
 from cloacina.packaging.locking.lock_documents import LockedPackage, LockedWheel, render_pylock, render_requirements
-from cloacina.packaging.locking.lock_file import compare_lock_files, files_without_hash, restore_lock_file
+from cloacina.packaging.locking.lock_file import (
+    compare_lock_files,
+    files_without_hash,
+    parse_lock_file,
+    restore_lock_file,
+)
 from cloacina.packaging.locking.uv_environment import uv_environment
 from cloacina.packaging.locking.wheel_selection import select_wheels
 from cloacina.packaging.targets import PLATFORMS, Target, targets_of
@@ -120,9 +125,9 @@ def test_change_leaves_out_the_project_and_joins_versions() -> None:
 
 
 def test_wheels_without_a_hash_are_found_by_their_names() -> None:
-    assert files_without_hash(LOCK) == {("alpha", "1.0", "alpha-1.0+x-py3-none-any.whl")}
+    assert files_without_hash(parse_lock_file(LOCK)) == {("alpha", "1.0", "alpha-1.0+x-py3-none-any.whl")}
     with pytest.raises(StaleLock, match=r"uv\.lock cannot be read"):
-        files_without_hash(b"<<<<<<< ours")
+        parse_lock_file(b"<<<<<<< ours")
 
 
 def test_lock_file_is_restored(tmp_path: Path) -> None:

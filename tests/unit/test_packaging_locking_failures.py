@@ -101,6 +101,16 @@ def test_very_long_failure_is_cut() -> None:
     assert "…" in error.message
 
 
+def test_project_in_a_folder_with_spaces_is_told_from_a_dependency() -> None:
+    output = (
+        "error: Failed to build `demo @ file:///home/my%20projects/demo`\n  cause: The build backend returned an error"
+    )
+    of_project = error_of(output, exit_code=1, folder=Path("/home/my projects/demo"))
+    of_dependency = error_of(output, exit_code=1, folder=Path("/home/my projects/other"))
+    assert type(of_project).__name__ == "InvalidProject"
+    assert type(of_dependency).__name__ == "DependencyNotPackageable"
+
+
 def test_dependency_that_cannot_be_built_is_a_gap() -> None:
     _, output = read_sections(MESSAGES / f"{VERSIONS[0]}.txt")["source-not-buildable"]
     error = _error(output)

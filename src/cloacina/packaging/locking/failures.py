@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
 
 from cloacina.errors import (
     CloacinaError,
@@ -59,10 +60,11 @@ class _Failure:
     def is_of_project(self) -> bool:
         """Whether uv has failed to build the project itself, to learn what it depends on."""
         match = _REQUIREMENT.search(self.raw.error)
-        address = match["address"] if match is not None else None
-        return (
-            address is not None and address.startswith("file:") and address.rstrip("/").endswith(self.folder.as_posix())
-        )
+        if match is None or match["address"] is None:
+            return False
+        path = unquote(match["address"]).rstrip("/")
+        folders = (self.folder.as_posix(), self.folder.resolve().as_posix())
+        return path.startswith("file:") and path.endswith(folders)
 
 
 def error_of(output: str, *, exit_code: int, folder: Path, addresses: Iterable[str] = ()) -> CloacinaError:
@@ -142,7 +144,8 @@ def _invalid_project(failure: _Failure) -> CloacinaError:
 def _no_python(failure: _Failure) -> CloacinaError:
     return UvFailed(
         f"uv needs a Python that the project's requires-python and its file .python-version allow, to find its"
-        f" dependencies, and has none: {failure.reason}. Install one, for example with `uv python install`"
+        f" dependencies, and has none: {failure.reason}. Install one, for example with `uv python install`, or name"
+        f" one with UV_PYTHON"
     )
 
 

@@ -18,14 +18,16 @@ from cloacina.packaging.locking.lock_file import (
     LockChange,
     compare_lock_files,
     files_without_hash,
+    parse_lock_file,
     read_lock_file,
     restore_lock_file,
+    supported_markers,
 )
 from cloacina.packaging.locking.uv import run_uv
 from cloacina.packaging.locking.wheel_selection import SelectedWheel, TargetSelection, select_wheels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
     from packaging.pylock import Package
 
@@ -110,11 +112,13 @@ def export_lock(project: Project, uv: Uv, targets: Sequence[Target], *, offline:
     exported = run_uv(uv, _EXPORT, folder=project.root, offline=offline)
     pylock = _parse(exported)
     _refuse_other_sources(pylock.packages)
-    selections = {target: select_wheels(pylock, target) for target in sorted(targets)}
+    lock_file = find_lock_file(project, uv)
+    document = parse_lock_file(read_lock_file(lock_file) or b"")
+    supported = supported_markers(document)
+    selections = {target: select_wheels(pylock, target, supported) for target in sorted(targets)}
     if gaps := [gap for selection in selections.values() for gap in selection.gaps]:
         raise missing_wheels(gaps, tuple(selections))
-    lock_file = find_lock_file(project, uv)
-    _refuse_missing_hashes(selections.values(), read_lock_file(lock_file) or b"")
+    _refuse_missing_hashes(selections.values(), files_without_hash(document))
     packages = _locked_packages(pylock, selections.values())
     used = dict.fromkeys(
         package.index for selection in selections.values() for package, _ in selection.chosen if package.index
@@ -174,13 +178,12 @@ def _source_of(package: Package) -> str:
     return "a file" if package.archive is not None and package.archive.path else "an address"
 
 
-def _refuse_missing_hashes(selections: Iterable[TargetSelection], lock_file: bytes) -> None:
+def _refuse_missing_hashes(selections: Iterable[TargetSelection], unhashed: AbstractSet[tuple[str, str, str]]) -> None:
     """Refuse wheels for which the lock has no hash.
 
     Raises:
         HashMismatch: There are some; the message names their packages.
     """
-    unhashed = files_without_hash(lock_file)
     missing = {
         f"{package.name} {package.version}"
         for selection in selections

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from packaging.markers import Marker
+
 from cloacina.errors import StaleLock, UvFailed
 
 if TYPE_CHECKING:
@@ -91,19 +93,32 @@ def compare_lock_files(path: Path, before: bytes | None, after: bytes | None) ->
     )
 
 
-def files_without_hash(content: bytes) -> frozenset[tuple[str, str, str]]:
-    """Return the wheels for which a lock file has no hash: `(name, version, file name)`.
-
-    uv writes the hashes that the index gives. For a file without one, `uv export` computes the hash of what the index
-    has at that moment, which proves nothing about what was locked.
+def parse_lock_file(content: bytes) -> Mapping[str, Any]:
+    """Return what a lock file holds.
 
     Raises:
         StaleLock: The content is not TOML.
     """
     try:
-        document = tomllib.loads(content.decode())
+        return tomllib.loads(content.decode())
     except ValueError as error:
         raise StaleLock(f"{FILE_NAME} cannot be read: {error}. Run `cloacina lock`, and commit {FILE_NAME}") from error
+
+
+def supported_markers(document: Mapping[str, Any]) -> tuple[Marker, ...]:
+    """Return for which environments a lock file is, any of them; an empty one is for all.
+
+    uv 0.13.0 leaves them out of what it exports, and a target outside of them would get what others need.
+    """
+    return tuple(Marker(text) for text in document.get("supported-markers", ()))
+
+
+def files_without_hash(document: Mapping[str, Any]) -> frozenset[tuple[str, str, str]]:
+    """Return the wheels for which a lock file has no hash: `(name, version, file name)`.
+
+    uv writes the hashes that the index gives. For a file without one, `uv export` computes the hash of what the index
+    has at that moment, which proves nothing about what was locked.
+    """
     return frozenset(
         (package.get("name", ""), package.get("version", ""), _file_name(wheel))
         for package in _packages(document)

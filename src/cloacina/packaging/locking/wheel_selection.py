@@ -14,7 +14,7 @@ from cloacina.packaging.locking.gaps import Gap, reason_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from packaging.markers import Environment
+    from packaging.markers import Environment, Marker
     from packaging.pylock import Package, PackageWheel, Pylock
     from packaging.tags import Tag
 
@@ -59,17 +59,23 @@ class TargetSelection:
     gaps: tuple[Gap, ...]
 
 
-def select_wheels(pylock: Pylock, target: Target) -> TargetSelection:
+def select_wheels(pylock: Pylock, target: Target, supported: Sequence[Marker] = ()) -> TargetSelection:
     """Choose the wheels of a target by its markers and its tags.
 
     Unlike `Pylock.select`, which ends at the first package that has no wheel, this finds all of them.
+
+    Args:
+        pylock: The lock, as uv exports it.
+        target: Who gets the wheels.
+        supported: The environments that the lock is for, any of them; all if there are none.
 
     Raises:
         UnsatisfiableDependencies: The lock is not for the target's Python, or not for its platform.
     """
     environment = marker_environment(target, str(pylock.requires_python or ""))
     python_version = environment["python_full_version"]
-    if pylock.environments and not any(marker.evaluate(_plain(environment)) for marker in pylock.environments):
+    supported = supported or pylock.environments or ()
+    if supported and not any(marker.evaluate(_plain(environment)) for marker in supported):
         raise UnsatisfiableDependencies(
             f"uv.lock has no solution for {target.name}: [tool.uv] environments in pyproject.toml excludes it. Add it"
             f" there, or leave the target out"
