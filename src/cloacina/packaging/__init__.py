@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloacina.packaging.discovery import DiscoveredTask, Discovery, discover
     from cloacina.packaging.fingerprint import fingerprint_of
     from cloacina.packaging.import_check import ImportCheck, check_import
-    from cloacina.packaging.inspection import inspect_package
+    from cloacina.packaging.inspection import Inspection, inspect_package
     from cloacina.packaging.locking import Lock, LockChange, SelectedWheel, Uv, export_lock, find_uv, update_lock
     from cloacina.packaging.manifest import Manifest, TaskEntry, parse_manifest, render_manifest
     from cloacina.packaging.manifest_schema import manifest_json_schema
@@ -50,7 +50,7 @@ _LAZY: Final = {
     "cloacina.packaging.discovery": ("DiscoveredTask", "Discovery", "discover"),
     "cloacina.packaging.fingerprint": ("fingerprint_of",),
     "cloacina.packaging.import_check": ("ImportCheck", "check_import"),
-    "cloacina.packaging.inspection": ("inspect_package",),
+    "cloacina.packaging.inspection": ("Inspection", "inspect_package"),
     "cloacina.packaging.locking": (
         "Lock",
         "LockChange",
@@ -99,6 +99,7 @@ __all__ = [
     "Discovery",
     "Extraction",
     "ImportCheck",
+    "Inspection",
     "Lock",
     "LockChange",
     "Manifest",
