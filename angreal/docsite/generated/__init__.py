@@ -18,6 +18,7 @@ from docsite.generated.database import database_reference
 from docsite.generated.errors import error_reference, families, package_error_reference, reproducers
 from docsite.generated.events import event_reference
 from docsite.generated.manifest import manifest_reference
+from docsite.generated.packages import limit_reference, refusal_reference, target_reference
 from docsite.generated.settings import settings_reference
 from docsite.generated.timelines import deferring_seconds, deferring_timeline, sleeping_seconds, sleeping_timeline
 
@@ -45,6 +46,9 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-waits": benchmarks.waits_table,
     "manifest": manifest_reference,
     "package-errors": package_error_reference,
+    "package-limits": limit_reference,
+    "package-refusals": refusal_reference,
+    "package-targets": target_reference,
     "settings": settings_reference,
     "sleeping-seconds": sleeping_seconds,
     "sleeping-timeline": sleeping_timeline,
