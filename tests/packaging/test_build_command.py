@@ -292,7 +292,11 @@ def building(project: Path) -> Generator[subprocess.Popen[str]]:
             process.kill()
 
 
-INTERRUPTIONS = [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+INTERRUPTIONS = [
+    (signal.SIGINT, ExitCode.INTERRUPTED),
+    (signal.SIGTERM, ExitCode.TERMINATED),
+    (signal.SIGHUP, ExitCode.TERMINATED),
+]
 
 
 @pytest.mark.parametrize(("number", "code"), INTERRUPTIONS)

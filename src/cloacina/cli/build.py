@@ -132,9 +132,10 @@ class _Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def _termination_unwinds() -> Generator[None]:
-    """While it is entered, SIGINT and SIGTERM raise `_Interrupted`, so that everything temporary is removed.
+    """While it is entered, Ctrl+C, SIGTERM and a closed terminal raise `_Interrupted`: all that is temporary is removed.
 
-    Only the first does: removing takes a moment, and a second one must not stop it halfway.
+    Only the first does: removing takes a moment, and a second one must not stop it halfway. What whoever started this
+    process ignores, as `nohup` does, stays ignored.
     """
     is_interrupted = False
 
@@ -142,9 +143,13 @@ def _termination_unwinds() -> Generator[None]:
         nonlocal is_interrupted
         if not is_interrupted:
             is_interrupted = True
-            raise _Interrupted(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)
+            raise _Interrupted(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
