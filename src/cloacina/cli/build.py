@@ -132,7 +132,7 @@ class _Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def _termination_unwinds() -> Generator[None]:
-    """While it is entered, Ctrl+C, SIGTERM and a closed terminal raise `_Interrupted`: all that is temporary is removed.
+    """While it is entered, Ctrl+C, SIGTERM and a closed terminal raise `_Interrupted`, so that nothing is left behind.
 
     Only the first does: removing takes a moment, and a second one must not stop it halfway. What whoever started this
     process ignores, as `nohup` does, stays ignored.
