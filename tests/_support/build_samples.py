@@ -143,7 +143,7 @@ def write_project(
             name = "figures"
             version = "1.0"
             description = "Figures of a machine"
-            requires-python = ">={PYTHON}"
+            requires-python = ">=3.11"
             dependencies = [{dependencies}]
 
             [tool.cloacina]
