@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +33,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"{len(unrun)} blocks of the documentation are not run")
     for line in unrun:
         terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _same_versions_every_day() -> Iterator[None]:
+    """Let a page that adds a dependency show the same version tomorrow: those that this project itself may use."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_EXCLUDE_NEWER", settings["exclude-newer"])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -96,11 +96,18 @@ def _commands(block: Block) -> Iterator[Command]:
         yield Command(text=text, shell=text.removeprefix("$ "), output="\n".join(lines[length:]).rstrip())
 
 
+def _text_of(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
 def _run(command: Command, folder: Path) -> tuple[int, str]:
     programs = str(Path(sys.executable).parent)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     # What one page has downloaded, such as a wheel, need not be downloaded for the next.
     environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    if "[[tool.uv.index]]" in _text_of(folder / "pyproject.toml"):
+        # A page's own index does not say when its files were published, so with a date uv would take none of them.
+        environment.pop("UV_EXCLUDE_NEWER", None)
     environment |= {
         "PATH": f"{programs}{os.pathsep}{environment.get('PATH', '')}",
         "HOME": str(folder),
