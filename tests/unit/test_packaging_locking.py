@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,6 +171,14 @@ def test_environment_keeps_the_way_to_the_indexes_and_drops_what_changes_the_wor
     assert kept.items() <= environment.items()
     assert not environment.keys() & set(dropped)
     assert (environment["UV_PYTHON_DOWNLOADS"], environment["UV_OFFLINE"]) == ("never", "1")
+
+
+def test_uv_finds_the_python_that_runs_this_where_no_other_is_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/first")
+    folder = str(Path(sys.executable).parent)
+    assert uv_environment()["PATH"].split(os.pathsep) == ["/first", folder]
+    monkeypatch.delenv("PATH")
+    assert uv_environment()["PATH"] == folder
 
 
 def test_indexes_that_are_given_replace_those_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

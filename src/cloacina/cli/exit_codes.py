@@ -32,7 +32,7 @@ class ExitCode(IntEnum):
 
     OK = 0, "what was asked for is done; an execution completed"
     FAILED = 1, "the execution failed"
-    USAGE = 2, "wrong usage or input: nothing was run"
+    USAGE = 2, "wrong usage or input: nothing was done"
     STORE = 3, "the database cannot be opened, read or written"
     CANCELLED = 4, "the execution was cancelled by someone else"
     PROJECT = 5, "the project cannot be made a package: its settings, its source, its tasks"
@@ -40,9 +40,9 @@ class ExitCode(IntEnum):
     PACKAGE = 7, "the package is not valid, was changed, or lacks what was asked for"
     SIGNATURE = 8, "the signature is missing, not valid or not trusted"
     DEFECT = 70, "a defect in Cloacina itself; the traceback is shown"
-    INTERRUPTED = 130, "interrupted by Ctrl+C; the execution is cancelled"
-    OUTPUT_CLOSED = 141, "nobody reads the output any more; the execution is cancelled"
-    TERMINATED = 143, "asked to end by SIGTERM; the execution is cancelled"
+    INTERRUPTED = 130, "interrupted by Ctrl+C; an execution is cancelled, a package is not written"
+    OUTPUT_CLOSED = 141, "nobody reads the output any more; an execution is cancelled"
+    TERMINATED = 143, "asked to end by SIGTERM; an execution is cancelled, a package is not written"
 
 
 # The first that fits stands.

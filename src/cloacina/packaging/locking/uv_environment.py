@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ def uv_environment(additional: Mapping[str, str] | None = None, *, offline: bool
     replaced = _INDEXES if "UV_DEFAULT_INDEX" in additional else frozenset[str]()
     environment = {name: value for name, value in os.environ.items() if _is_kept(name) and name not in replaced}
     environment |= _FIXED
+    # A Python that was called by its path is on no PATH, and uv then finds none, or an older one.
+    environment["PATH"] = os.pathsep.join(filter(None, [environment.get("PATH"), str(Path(sys.executable).parent)]))
     if offline:
         environment["UV_OFFLINE"] = "1"
     return environment | additional
