@@ -43,6 +43,23 @@ class FieldsAsList(griffe.Extension):
                 cls.del_member(field.name)
 
 
+class ErrorsOfPackages(griffe.Extension):
+    """Let what functions say to raise lead to the errors about packages, as to those that `cloacina` itself exports.
+
+    A name is looked up in the module of the function and in the packages around it, and a function raises more than its
+    module imports.
+    """
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Make the names of all errors known around the modules of `cloacina.packaging`."""
+        packaging, errors = pkg.members.get("packaging"), pkg.members.get("errors")
+        if not isinstance(packaging, griffe.Module) or not isinstance(errors, griffe.Module):
+            return
+        for name in errors.members:
+            if name[:1].isupper() and name not in packaging.members:
+                packaging.set_member(name, griffe.Alias(name, f"{errors.path}.{name}"))
+
+
 def _classes(parent: griffe.Object) -> Iterator[griffe.Class]:
     for member in parent.members.values():
         if isinstance(member, griffe.Class):

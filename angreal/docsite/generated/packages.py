@@ -83,16 +83,16 @@ def limit_reference(_docs: Path) -> str:
 
 def refusal_reference(_docs: Path) -> str:
     """Return what discovery says to declarations that it refuses, by running it, as Markdown."""
-    rows = [(name, *_refusal(source)) for name, source in _REFUSED.items()]
-    return table(("A task that is declared …", "is refused with", "Code"), rows)
+    rows = [(name, _refusal(source)) for name, source in _REFUSED.items()]
+    return table(("A task that is declared …", "is refused with"), rows)
 
 
-def _refusal(source: str) -> tuple[str, str]:
+def _refusal(source: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "flow.py").write_text(f"{_HEAD}{source}\n", encoding="utf-8")
         try:
             discover(Path(folder), "flow")
         except CloacinaError as error:
             page = "package-errors.md" if isinstance(error, PackageError) else "errors.md"
-            return error.message, f"[{error.code}]({page}#{error.code.lower()})"
+            return f"{error.message} \\[[{error.code}]({page}#{error.code.lower()})\\]"
     raise ValueError(f"discovery finds the tasks that the reference of packaging calls refused:\n{source}")
