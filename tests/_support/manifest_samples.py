@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from cloacina.packaging.fingerprint import with_fingerprint
-from cloacina.packaging.manifest import (
+from cloacina.packaging.manifest.fingerprint import with_fingerprint
+from cloacina.packaging.manifest.models import (
     Build,
     Manifest,
     PackageInfo,

@@ -11,9 +11,9 @@ from mkdocs.config import load_config
 from mkdocs.structure.files import Files
 
 from cloacina.errors.base import DOCUMENTATION_URL
-from cloacina.packaging.fingerprint import fingerprint_of
-from cloacina.packaging.manifest import parse_manifest, read_document
-from cloacina.packaging.manifest_schema import SCHEMA_PATH, manifest_json_schema
+from cloacina.packaging.manifest.fingerprint import fingerprint_of
+from cloacina.packaging.manifest.json_schema import SCHEMA_PATH, manifest_json_schema
+from cloacina.packaging.manifest.models import parse_manifest, read_document
 from docsite.generated.manifest import manifest_reference
 from docsite.samples.blocks import Block, find_blocks
 

@@ -35,8 +35,8 @@ from cloacina.packaging import (
     plan_build,
     read_package,
 )
-from cloacina.packaging.progress import STEPS
-from cloacina.packaging.reproducibility import compare
+from cloacina.packaging.building.progress import STEPS
+from cloacina.packaging.building.reproducibility import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -395,7 +395,7 @@ def test_a_full_disk_is_one_message_and_leaves_everything_as_it_was(
             raise OutputNotWritable("/some/private/place cannot be written") from full
         raise full
 
-    monkeypatch.setattr(f"cloacina.packaging.making.{place}", fail)
+    monkeypatch.setattr(f"cloacina.packaging.building.making.{place}", fail)
     before = state_of(project)
 
     with pytest.raises(OutputNotWritable) as raised:

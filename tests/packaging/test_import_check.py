@@ -17,14 +17,14 @@ import pytest
 
 from cloacina.errors import ImportCheckFailed
 from cloacina.packaging.archive import write_archive
-from cloacina.packaging.assembly import assemble
+from cloacina.packaging.building.assembly import assemble
+from cloacina.packaging.building.snapshot import take_snapshot
+from cloacina.packaging.building.source_date import DEFAULT_EPOCH
 from cloacina.packaging.discovery import discover
-from cloacina.packaging.import_check import check_import
+from cloacina.packaging.isolated.import_check import check_import
+from cloacina.packaging.isolated.sdk import SDK_MODULES, write_sdk
 from cloacina.packaging.locking import Lock, Uv
 from cloacina.packaging.project import read_project
-from cloacina.packaging.sdk import SDK_MODULES, write_sdk
-from cloacina.packaging.snapshot import take_snapshot
-from cloacina.packaging.source_date import DEFAULT_EPOCH
 from cloacina.packaging.sources import select_sources
 from cloacina.packaging.targets import PLATFORMS, Target, host_target
 from cloacina.packaging.vendoring import Site, SiteFile
@@ -32,8 +32,8 @@ from cloacina.packaging.vendoring import Site, SiteFile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloacina.packaging.import_check import ImportCheck
-    from cloacina.packaging.manifest import Manifest
+    from cloacina.packaging.isolated.import_check import ImportCheck
+    from cloacina.packaging.manifest.models import Manifest
 
 HOST = host_target()
 pytestmark = pytest.mark.skipif(HOST is None, reason="no package is built for this machine")

@@ -12,8 +12,10 @@ import pytest
 from cloacina.cli import main
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.packaging.archive import Member, describe_member, render_contents, write_archive
-from cloacina.packaging.fingerprint import with_fingerprint
-from cloacina.packaging.manifest import (
+from cloacina.packaging.attestations.provenance import render_provenance
+from cloacina.packaging.attestations.sbom import WheelUse, render_sbom
+from cloacina.packaging.manifest.fingerprint import with_fingerprint
+from cloacina.packaging.manifest.models import (
     Build,
     Manifest,
     PackageInfo,
@@ -21,8 +23,6 @@ from cloacina.packaging.manifest import (
     TaskEntry,
     render_manifest,
 )
-from cloacina.packaging.provenance import render_provenance
-from cloacina.packaging.sbom import WheelUse, render_sbom
 from cloacina.packaging.signing import load_private_key, sign_package
 
 if TYPE_CHECKING:

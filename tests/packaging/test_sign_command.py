@@ -17,8 +17,8 @@ import pytest
 from cloacina.cli import main
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.packaging.archive import Member, describe_member, read_package, render_contents, write_archive
-from cloacina.packaging.fingerprint import with_fingerprint
-from cloacina.packaging.manifest import Manifest, PackageInfo, PythonRuntime, TaskEntry, render_manifest
+from cloacina.packaging.manifest.fingerprint import with_fingerprint
+from cloacina.packaging.manifest.models import Manifest, PackageInfo, PythonRuntime, TaskEntry, render_manifest
 from cloacina.packaging.signing import PASSPHRASE_VARIABLE, check_signatures, signatures_of
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")

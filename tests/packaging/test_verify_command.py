@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cloacina.cli import main
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.packaging.archive import Member, describe_member, render_contents, write_archive
-from cloacina.packaging.fingerprint import with_fingerprint
-from cloacina.packaging.manifest import Manifest, PackageInfo, PythonRuntime, TaskEntry, render_manifest
+from cloacina.packaging.manifest.fingerprint import with_fingerprint
+from cloacina.packaging.manifest.models import Manifest, PackageInfo, PythonRuntime, TaskEntry, render_manifest
 from cloacina.packaging.signing import SigningKey, sign_fingerprint
 from cloacina.packaging.signing.public_key import parse_public_key
 from cloacina.packaging.signing.wire import wire_string

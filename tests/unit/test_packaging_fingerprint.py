@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cloacina.errors import InvalidManifest
-from cloacina.packaging.fingerprint import fingerprint_of, with_fingerprint
-from cloacina.packaging.manifest import (
+from cloacina.packaging.manifest.fingerprint import fingerprint_of, with_fingerprint
+from cloacina.packaging.manifest.models import (
     Build,
     Manifest,
     PackageInfo,

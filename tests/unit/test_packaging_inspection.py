@@ -11,7 +11,7 @@ import pytest
 
 from cloacina.errors import InvalidArchive
 from cloacina.packaging.archive import ContentsEntry, Member, Package
-from cloacina.packaging.fingerprint import with_fingerprint
+from cloacina.packaging.attestations.sbom import WheelUse, render_sbom
 from cloacina.packaging.inspection import (
     InspectedDependency,
     InspectedSignature,
@@ -19,7 +19,8 @@ from cloacina.packaging.inspection import (
     InspectedWheel,
     inspect_package,
 )
-from cloacina.packaging.manifest import (
+from cloacina.packaging.manifest.fingerprint import with_fingerprint
+from cloacina.packaging.manifest.models import (
     Build,
     Manifest,
     PackageInfo,
@@ -29,7 +30,6 @@ from cloacina.packaging.manifest import (
     read_document,
     render_manifest,
 )
-from cloacina.packaging.sbom import WheelUse, render_sbom
 from cloacina.packaging.signing import SignatureReport
 
 LINUX, MAC = "linux-x86_64-cp311", "macos-arm64-cp311"

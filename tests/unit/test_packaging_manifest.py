@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cloacina.errors import InvalidManifest, UnsupportedManifest
-from cloacina.packaging.manifest import Manifest, RustRuntime, TaskEntry, parse_manifest, render_manifest
-from cloacina.packaging.manifest_schema import manifest_json_schema, render_schema
+from cloacina.packaging.manifest.json_schema import manifest_json_schema, render_schema
+from cloacina.packaging.manifest.models import Manifest, RustRuntime, TaskEntry, parse_manifest, render_manifest
 from manifest_samples import PYTHON, RUST, change, document, drop, parse
 
 SCHEMA = Draft202012Validator(manifest_json_schema())

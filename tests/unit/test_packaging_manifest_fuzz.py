@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from cloacina.errors import InvalidManifest, UnsupportedManifest
-from cloacina.packaging.manifest import Manifest, parse_manifest, render_manifest
-from cloacina.packaging.manifest_schema import manifest_json_schema
+from cloacina.packaging.manifest.json_schema import manifest_json_schema
+from cloacina.packaging.manifest.models import Manifest, parse_manifest, render_manifest
 from manifest_samples import PYTHON, RUST, change, document, parse
 
 SCHEMA = Draft202012Validator(manifest_json_schema())

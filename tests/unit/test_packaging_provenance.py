@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from cloacina import __version__
-from cloacina.packaging.provenance import PREDICATE_TYPE, STATEMENT_TYPE, render_provenance
-from cloacina.packaging.sbom import WheelUse
+from cloacina.packaging.attestations.provenance import PREDICATE_TYPE, STATEMENT_TYPE, render_provenance
+from cloacina.packaging.attestations.sbom import WheelUse
 
 ATTRS = WheelUse("attrs", "26.1.0", "attrs-26.1.0-py3-none-any.whl", "0a" * 32, ("linux-x86_64-cp311",), "MIT")
 NUMPY = WheelUse("numpy", "2.4.1", "numpy-2.4.1-cp311-cp311-macosx_14_0_arm64.whl", "1b" * 32, ("macos-arm64-cp311",))

@@ -13,7 +13,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, strategies as st
 
-from cloacina.packaging.sbom import TARGET_PROPERTY, WheelUse, render_sbom
+from cloacina.packaging.attestations.sbom import TARGET_PROPERTY, WheelUse, render_sbom
 
 CREATED = "1980-01-01T00:00:00Z"
 LINUX, MAC = "linux-x86_64-cp311", "macos-arm64-cp311"

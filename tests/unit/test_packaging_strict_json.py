@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cloacina.errors import InvalidManifest
-from cloacina.packaging.manifest import parse_manifest, read_document
-from cloacina.packaging.strict_json import MAXIMUM_BYTES, MAXIMUM_DEPTH
+from cloacina.packaging.manifest.models import parse_manifest, read_document
+from cloacina.packaging.manifest.strict_json import MAXIMUM_BYTES, MAXIMUM_DEPTH
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File
 
-from cloacina.packaging.manifest_schema import SCHEMA_PATH, manifest_json_schema, render_schema
+from cloacina.packaging.manifest.json_schema import SCHEMA_PATH, manifest_json_schema, render_schema
 from docsite.generated.tables import table
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 from cloacina.packaging import build_package
-from cloacina.packaging.reproducibility import compare
+from cloacina.packaging.building.reproducibility import compare
 
 Path("pyproject.toml").write_text("""\
 [project]

@@ -75,7 +75,7 @@ def build(
     from cloacina.cli import build_report  # noqa: PLC0415
     from cloacina.cli.build_progress import progress_for  # noqa: PLC0415
     from cloacina.cli.passphrase import passphrase_of  # noqa: PLC0415
-    from cloacina.packaging.build import build_package, plan_build  # noqa: PLC0415
+    from cloacina.packaging.building.build import build_package, plan_build  # noqa: PLC0415
     from cloacina.packaging.targets import DEFAULT_PLATFORMS, PYTHONS, targets_of  # noqa: PLC0415
 
     # From here on, what is wrong with a definition is wrong with one in the project.

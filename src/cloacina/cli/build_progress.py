@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
-    from cloacina.packaging.progress import BuildProgress
+    from cloacina.packaging.building.progress import BuildProgress
 
     class ShownProgress(BuildProgress, AbstractContextManager["ShownProgress"], Protocol):
         """A display that is shown while its block runs."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from cloacina.packaging.summaries import counted, megabytes
+from cloacina.packaging.building.summaries import counted, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from cloacina.packaging.build_result import BuildPlan, BuildResult
+    from cloacina.packaging.building.result import BuildPlan, BuildResult
     from cloacina.packaging.discovery import Discovery
     from cloacina.packaging.locking import SelectedWheel
     from cloacina.packaging.sources import SourceSelection

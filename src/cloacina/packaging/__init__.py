@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cloacina.packaging.archive import Extraction, Package, extract_package, read_package
-    from cloacina.packaging.build import build_package, plan_build
-    from cloacina.packaging.build_result import BuildPlan, BuildResult
+    from cloacina.packaging.building.build import build_package, plan_build
+    from cloacina.packaging.building.progress import BuildProgress
+    from cloacina.packaging.building.result import BuildPlan, BuildResult
     from cloacina.packaging.discovery import DiscoveredTask, Discovery, discover
-    from cloacina.packaging.fingerprint import fingerprint_of
-    from cloacina.packaging.import_check import ImportCheck, check_import
     from cloacina.packaging.inspection import Inspection, inspect_package
+    from cloacina.packaging.isolated.import_check import ImportCheck, check_import
+    from cloacina.packaging.isolated.sdk import write_sdk
     from cloacina.packaging.locking import Lock, LockChange, SelectedWheel, Uv, export_lock, find_uv, update_lock
-    from cloacina.packaging.manifest import Manifest, TaskEntry, parse_manifest, render_manifest
-    from cloacina.packaging.manifest_schema import manifest_json_schema
-    from cloacina.packaging.progress import BuildProgress
+    from cloacina.packaging.manifest.fingerprint import fingerprint_of
+    from cloacina.packaging.manifest.json_schema import manifest_json_schema
+    from cloacina.packaging.manifest.models import Manifest, TaskEntry, parse_manifest, render_manifest
     from cloacina.packaging.project import Project, read_project
-    from cloacina.packaging.sdk import write_sdk
     from cloacina.packaging.signing import (
         SignaturePolicy,
         SignatureReport,
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 _LAZY: Final = {
     "cloacina.packaging.archive": ("Extraction", "Package", "extract_package", "read_package"),
-    "cloacina.packaging.build": ("build_package", "plan_build"),
-    "cloacina.packaging.build_result": ("BuildPlan", "BuildResult"),
+    "cloacina.packaging.building.build": ("build_package", "plan_build"),
+    "cloacina.packaging.building.result": ("BuildPlan", "BuildResult"),
     "cloacina.packaging.discovery": ("DiscoveredTask", "Discovery", "discover"),
-    "cloacina.packaging.fingerprint": ("fingerprint_of",),
-    "cloacina.packaging.import_check": ("ImportCheck", "check_import"),
+    "cloacina.packaging.manifest.fingerprint": ("fingerprint_of",),
+    "cloacina.packaging.isolated.import_check": ("ImportCheck", "check_import"),
     "cloacina.packaging.inspection": ("Inspection", "inspect_package"),
     "cloacina.packaging.locking": (
         "Lock",
@@ -60,11 +60,11 @@ _LAZY: Final = {
         "find_uv",
         "update_lock",
     ),
-    "cloacina.packaging.manifest": ("Manifest", "TaskEntry", "parse_manifest", "render_manifest"),
-    "cloacina.packaging.manifest_schema": ("manifest_json_schema",),
-    "cloacina.packaging.progress": ("BuildProgress",),
+    "cloacina.packaging.manifest.models": ("Manifest", "TaskEntry", "parse_manifest", "render_manifest"),
+    "cloacina.packaging.manifest.json_schema": ("manifest_json_schema",),
+    "cloacina.packaging.building.progress": ("BuildProgress",),
     "cloacina.packaging.project": ("Project", "read_project"),
-    "cloacina.packaging.sdk": ("write_sdk",),
+    "cloacina.packaging.isolated.sdk": ("write_sdk",),
     "cloacina.packaging.signing": (
         "SignaturePolicy",
         "SignatureReport",

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import BaseModel, ValidationError
 
 from cloacina.errors import InvalidArchive, InvalidManifest
-from cloacina.packaging.sbom import FILE_NAME as SBOM, TARGET_PROPERTY
-from cloacina.packaging.strict_json import read_object
+from cloacina.packaging.attestations.sbom import FILE_NAME as SBOM, TARGET_PROPERTY
+from cloacina.packaging.manifest.strict_json import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cloacina.packaging.archive import ContentsEntry, Package
-    from cloacina.packaging.manifest import Manifest, TaskEntry
+    from cloacina.packaging.manifest.models import Manifest, TaskEntry
     from cloacina.packaging.signing import SignatureReport
 
     Json: TypeAlias = dict[str, Any]

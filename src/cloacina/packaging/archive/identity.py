@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import InvalidArchive, PackageTampered
-from cloacina.packaging.fingerprint import fingerprint_of
+from cloacina.packaging.manifest.fingerprint import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cloacina.packaging.manifest import Manifest
+    from cloacina.packaging.manifest.models import Manifest
 
 
 def check_fingerprint(manifest: Manifest, document: Mapping[str, Any]) -> None:

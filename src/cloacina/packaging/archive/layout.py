@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from cloacina.packaging.archive.contents import ContentsEntry
-    from cloacina.packaging.manifest import Manifest
+    from cloacina.packaging.manifest.models import Manifest
 
 MANIFEST: Final = "manifest.json"
 CONTENTS: Final = "CONTENTS"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from cloacina.packaging.archive.contents import ContentsEntry, Member
     from cloacina.packaging.archive.opening import Compression
-    from cloacina.packaging.manifest import Manifest
+    from cloacina.packaging.manifest.models import Manifest
 
 
 @dataclass(frozen=True, slots=True)

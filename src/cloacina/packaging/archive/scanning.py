@@ -15,12 +15,12 @@ from cloacina.packaging.archive.names import check_path
 from cloacina.packaging.archive.signatures import check_signature_files
 from cloacina.packaging.archive.tar_stream import TarStream, is_empty_block
 from cloacina.packaging.archive.ustar import Header, fits_header, parse_header, render_header
-from cloacina.packaging.manifest import manifest_of, read_document
+from cloacina.packaging.manifest.models import manifest_of, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from cloacina.packaging.manifest import Manifest
+    from cloacina.packaging.manifest.models import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from cloacina.packaging.archive.identity import check_contents_hash, check_finge
 from cloacina.packaging.archive.layout import CONTENTS, FRAME, MANIFEST, check_layout, is_signature_path
 from cloacina.packaging.archive.packing import PackedStream
 from cloacina.packaging.archive.signatures import check_signature_files
-from cloacina.packaging.manifest import manifest_of, read_document
+from cloacina.packaging.manifest.models import manifest_of, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,3 +1,3 @@
-"""Programs that run in a package's own process: each is one file, on the standard library and the SDK alone."""
+"""A package's own process: what it gets of Cloacina, how it is started, and the check that imports a package there."""
 
 from __future__ import annotations

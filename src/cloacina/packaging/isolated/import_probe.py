@@ -1,7 +1,7 @@
 """Imports a package's entry module, and reports which tasks that registers.
 
-Run as a script by `cloacina.packaging.import_check`: `python -I -S import_probe.py`. The request is one JSON document
-on standard input, the report one on standard output; what the package itself prints goes to standard error.
+Run as a script by `cloacina.packaging.isolated.import_check`: `python -I -S import_probe.py`. The request is one JSON
+document on standard input, the report one on standard output; what the package itself prints goes to standard error.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from cloacina.errors import join_names
 from cloacina.packaging.archive.standard_library import standard_library_names
+from cloacina.packaging.project.patterns import what_is_wrong_with
 from cloacina.packaging.project.table import describe, did_you_mean, toml_string
-from cloacina.packaging.sources.patterns import what_is_wrong_with
 from cloacina.packaging.targets import DEFAULT_PLATFORMS, PLATFORMS, PYTHONS
 
 if TYPE_CHECKING:

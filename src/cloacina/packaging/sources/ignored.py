@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from cloacina.errors import ProjectError
+from cloacina.packaging.project.patterns import Patterns
 from cloacina.packaging.sources.git import git_answer, work_tree_above
-from cloacina.packaging.sources.patterns import Patterns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import InvalidProject
+from cloacina.packaging.project.patterns import Patterns
 from cloacina.packaging.sources.checks import Refusals
 from cloacina.packaging.sources.defaults import why_left_out
 from cloacina.packaging.sources.ignored import what_is_ignored
 from cloacina.packaging.sources.never import HEAD, reason_by_content, reason_by_entries, reason_by_name
-from cloacina.packaging.sources.patterns import Patterns
 
 if TYPE_CHECKING:
     from cloacina.packaging.project import Project

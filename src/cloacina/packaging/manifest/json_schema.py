@@ -6,8 +6,8 @@ import json
 from typing import Any, Final, cast
 
 from cloacina.errors.base import DOCUMENTATION_URL
-from cloacina.packaging.manifest import Manifest
-from cloacina.packaging.manifest_fields import PYTHON_FUNCTION_PATTERN
+from cloacina.packaging.manifest.fields import PYTHON_FUNCTION_PATTERN
+from cloacina.packaging.manifest.models import Manifest
 
 SCHEMA_PATH: Final = "reference/manifest-v2.schema.json"
 """Where the schema is on the documentation site."""
@@ -24,7 +24,7 @@ def manifest_json_schema() -> dict[str, Any]:
 
     Example:
         ```python
-        from cloacina.packaging.manifest_schema import manifest_json_schema
+        from cloacina.packaging.manifest.json_schema import manifest_json_schema
 
         print(manifest_json_schema()["required"])
         #> ['format_version', 'package', 'language', 'tasks', 'created_at']

@@ -1,8 +1,8 @@
 """Builds a second time under other circumstances, and compares the bytes.
 
-The second build is a process of its own (`python -m cloacina.packaging.reproducibility`) that differs in all that must
-not matter: the folder of the source and the length of its path, the files' times and permissions, the folder for
-temporary files, language, time zone, and the seed of hashes. The lock is read from the project itself, since it may
+The second build is a process of its own (`python -m cloacina.packaging.building.reproducibility`) that differs in all
+that must not matter: the folder of the source and the length of its path, the files' times and permissions, the folder
+for temporary files, language, time zone, and the seed of hashes. The lock is read from the project itself, since it may
 name other folders by their place beside it.
 """
 
@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.errors import CloacinaError, NotReproducible, errors_by_code
 from cloacina.packaging.archive import Member, read_package
+from cloacina.packaging.building.making import BuildOptions, make_archive
+from cloacina.packaging.building.progress import NoProgress
 from cloacina.packaging.isolated.process import kill_group
-from cloacina.packaging.making import BuildOptions, make_archive
-from cloacina.packaging.progress import NoProgress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloacina.packaging.making import Made
+    from cloacina.packaging.building.making import Made
+    from cloacina.packaging.building.snapshot import Snapshot
     from cloacina.packaging.project import Project
-    from cloacina.packaging.snapshot import Snapshot
 
 _SHOWN: Final = 10
 _OTHER_MTIME: Final = 1_000_000_000  # 2001
@@ -126,7 +126,7 @@ def _run(request: dict[str, Any], temporary: Path) -> dict[str, Any]:
         "GIT_CEILING_DIRECTORIES": str(temporary.parent),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "cloacina.packaging.reproducibility"],
+        [sys.executable, "-m", "cloacina.packaging.building.reproducibility"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 
 from cloacina.errors import InvalidManifest
-from cloacina.packaging.manifest import Manifest, read_document, render_manifest
+from cloacina.packaging.manifest.models import Manifest, read_document, render_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def fingerprint_of(document: Mapping[str, Any]) -> str:
 
     Example:
         ```python
-        from cloacina.packaging.fingerprint import fingerprint_of
+        from cloacina.packaging.manifest.fingerprint import fingerprint_of
 
         print(fingerprint_of({"format_version": "2", "package": {"name": "a"}})[:16])
         #> 2e58111d8da17710

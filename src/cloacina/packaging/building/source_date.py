@@ -34,7 +34,7 @@ def source_date_epoch(environment: Mapping[str, str] = os.environ) -> int:
 
     Example:
         ```python
-        from cloacina.packaging.source_date import source_date_epoch
+        from cloacina.packaging.building.source_date import source_date_epoch
 
         print(source_date_epoch({"SOURCE_DATE_EPOCH": "1700000000"}), source_date_epoch({}))
         #> 1700000000 315532800

@@ -26,7 +26,7 @@ class BuildProgress(Protocol):
 
     Example:
         ```python
-        from cloacina.packaging.progress import BuildProgress
+        from cloacina.packaging.building.progress import BuildProgress
 
 
         class Printed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_OID, uuid5
 
 from cloacina import __version__
-from cloacina.packaging.wheels import WheelUse, merge_uses
+from cloacina.packaging.attestations.wheels import WheelUse, merge_uses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def render_sbom(project_name: str, project_version: str, wheels: Sequence[WheelU
         ```python
         import json
 
-        from cloacina.packaging.sbom import WheelUse, render_sbom
+        from cloacina.packaging.attestations.sbom import WheelUse, render_sbom
 
         wheel = WheelUse("attrs", "26.1.0", "attrs-26.1.0-py3-none-any.whl", "0" * 64, ("linux-x86_64-cp311",), "MIT")
         document = json.loads(render_sbom("report", "1.0.0", [wheel], created_at="1980-01-01T00:00:00Z"))

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Final
 from cloacina.errors import DependencyError, ImportCheckFailed, UnsupportedManifest
 from cloacina.packaging.archive import extract_package
 from cloacina.packaging.isolated.process import run_isolated
+from cloacina.packaging.isolated.sdk import write_sdk
 from cloacina.packaging.locking import Uv, run_uv
-from cloacina.packaging.sdk import write_sdk
 from cloacina.packaging.targets import Target, host_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cloacina.packaging.isolated.process import Ended
-    from cloacina.packaging.manifest import Manifest, TaskEntry
+    from cloacina.packaging.manifest.models import Manifest, TaskEntry
 
 DEFAULT_DEADLINE: Final = 60.0
 """How many seconds an import may take."""
 
-_PROBE: Final = Path(__file__).parent / "isolated" / "import_probe.py"
+_PROBE: Final = Path(__file__).parent / "import_probe.py"
 # A build without the global interpreter lock has another binary interface; its flags hold a `t`.
 _WHO_ARE_YOU: Final = (
     "import sys; print(sys.implementation.name, *sys.version_info[:2], getattr(sys, 'abiflags', '') or '-')"

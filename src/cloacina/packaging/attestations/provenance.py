@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cloacina import __version__
 from cloacina.errors.base import DOCUMENTATION_URL
-from cloacina.packaging.wheels import merge_uses
+from cloacina.packaging.attestations.wheels import merge_uses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloacina.packaging.wheels import WheelUse
+    from cloacina.packaging.attestations.wheels import WheelUse
 
 FILE_NAME: Final = "provenance.json"
 """The name of the statement in a package."""
@@ -57,7 +57,7 @@ def render_provenance(
         ```python
         import json
 
-        from cloacina.packaging.provenance import render_provenance
+        from cloacina.packaging.attestations.provenance import render_provenance
 
         statement = json.loads(
             render_provenance(

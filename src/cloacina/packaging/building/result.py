@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloacina.packaging.discovery import Discovery
-    from cloacina.packaging.import_check import ImportCheck
+    from cloacina.packaging.isolated.import_check import ImportCheck
     from cloacina.packaging.locking import LockChange, SelectedWheel
     from cloacina.packaging.project import Project
     from cloacina.packaging.sources import SourceSelection

@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import StaleLock
 from cloacina.packaging.archive import Member
-from cloacina.packaging.build_result import BuildPlan, BuildResult
+from cloacina.packaging.building.making import BuildOptions, make_archive
+from cloacina.packaging.building.output import check_output, put_in_place
+from cloacina.packaging.building.progress import NoProgress
+from cloacina.packaging.building.reproducibility import check_reproducible as compare_with_second_build
+from cloacina.packaging.building.result import BuildPlan, BuildResult
+from cloacina.packaging.building.snapshot import take_snapshot
+from cloacina.packaging.building.source_date import source_date_epoch
+from cloacina.packaging.building.summaries import project_summary, tasks_summary, wheels_summary
+from cloacina.packaging.building.temporary import private_folder, remove_all_but
 from cloacina.packaging.discovery import discover
-from cloacina.packaging.import_check import DEFAULT_DEADLINE, check_import
+from cloacina.packaging.isolated.import_check import DEFAULT_DEADLINE, check_import
 from cloacina.packaging.locking import export_lock, find_uv
 from cloacina.packaging.locking.lock_file import read_lock_file, restore_lock_file
-from cloacina.packaging.making import BuildOptions, make_archive
-from cloacina.packaging.output import check_output, put_in_place
-from cloacina.packaging.progress import NoProgress
-from cloacina.packaging.reproducibility import check_reproducible as compare_with_second_build
 from cloacina.packaging.signing import load_private_key, sign_fingerprint
-from cloacina.packaging.snapshot import take_snapshot
-from cloacina.packaging.source_date import source_date_epoch
 from cloacina.packaging.sources import select_sources
-from cloacina.packaging.summaries import project_summary, tasks_summary, wheels_summary
-from cloacina.packaging.temporary import private_folder, remove_all_but
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
-    from cloacina.packaging.import_check import ImportCheck
-    from cloacina.packaging.making import Made
-    from cloacina.packaging.progress import BuildProgress
+    from cloacina.packaging.building.making import Made
+    from cloacina.packaging.building.progress import BuildProgress
+    from cloacina.packaging.isolated.import_check import ImportCheck
     from cloacina.packaging.project import Project
     from cloacina.packaging.signing import SigningKey
 

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import OutputNotWritable, PackageTampered
 from cloacina.packaging.archive import Member, Package, read_package, write_archive
-from cloacina.packaging.assembly import assemble
-from cloacina.packaging.discovery import discover
-from cloacina.packaging.locking import export_lock, find_uv, update_lock
-from cloacina.packaging.project import read_project
-from cloacina.packaging.snapshot import take_snapshot
-from cloacina.packaging.source_date import source_date_epoch
-from cloacina.packaging.sources import select_sources
-from cloacina.packaging.summaries import (
+from cloacina.packaging.building.assembly import assemble
+from cloacina.packaging.building.snapshot import take_snapshot
+from cloacina.packaging.building.source_date import source_date_epoch
+from cloacina.packaging.building.summaries import (
     counted,
     lock_summary,
     megabytes,
@@ -22,19 +18,23 @@ from cloacina.packaging.summaries import (
     tasks_summary,
     wheels_summary,
 )
-from cloacina.packaging.temporary import ADVICE
+from cloacina.packaging.building.temporary import ADVICE
+from cloacina.packaging.discovery import discover
+from cloacina.packaging.locking import export_lock, find_uv, update_lock
+from cloacina.packaging.project import read_project
+from cloacina.packaging.sources import select_sources
 from cloacina.packaging.vendoring import vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from cloacina.packaging.assembly import Assembly
+    from cloacina.packaging.building.assembly import Assembly
+    from cloacina.packaging.building.progress import BuildProgress
+    from cloacina.packaging.building.snapshot import Snapshot
     from cloacina.packaging.discovery import Discovery
     from cloacina.packaging.locking import Lock, LockChange, Uv
-    from cloacina.packaging.progress import BuildProgress
     from cloacina.packaging.project import Project
-    from cloacina.packaging.snapshot import Snapshot
     from cloacina.packaging.sources import SourceSelection
     from cloacina.packaging.targets import Target
     from cloacina.packaging.vendoring import Site

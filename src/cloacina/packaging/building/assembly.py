@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from cloacina.packaging.archive import ContentsEntry, Member, render_contents
-from cloacina.packaging.fingerprint import with_fingerprint
-from cloacina.packaging.manifest import (
+from cloacina.packaging.attestations.provenance import render_provenance
+from cloacina.packaging.attestations.sbom import render_sbom
+from cloacina.packaging.attestations.wheels import WheelUse
+from cloacina.packaging.building.source_date import timestamp
+from cloacina.packaging.manifest.fingerprint import with_fingerprint
+from cloacina.packaging.manifest.models import (
     Build,
     Manifest,
     PackageInfo,
@@ -19,19 +23,15 @@ from cloacina.packaging.manifest import (
     TaskEntry,
     render_manifest,
 )
-from cloacina.packaging.provenance import render_provenance
-from cloacina.packaging.sbom import render_sbom
-from cloacina.packaging.source_date import timestamp
 from cloacina.packaging.vendoring import lay_out
-from cloacina.packaging.wheels import WheelUse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cloacina.packaging.building.snapshot import Snapshot
     from cloacina.packaging.discovery import Discovery
     from cloacina.packaging.locking import Lock, SelectedWheel
     from cloacina.packaging.project import Project
-    from cloacina.packaging.snapshot import Snapshot
     from cloacina.packaging.targets import Target
     from cloacina.packaging.vendoring import Site
 

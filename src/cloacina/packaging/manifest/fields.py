@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic_core import PydanticCustomError, core_schema
 
 from cloacina.errors import join_names
-from cloacina.packaging.strict_json import show
+from cloacina.packaging.manifest.strict_json import show
 from cloacina.packaging.targets import PLATFORMS
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ def write_sdk(folder: Path) -> Path:
         from pathlib import Path
         from tempfile import TemporaryDirectory
 
-        from cloacina.packaging.sdk import write_sdk
+        from cloacina.packaging.isolated.sdk import write_sdk
 
         with TemporaryDirectory() as folder:
             sdk = write_sdk(Path(folder) / "sdk")

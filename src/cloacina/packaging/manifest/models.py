@@ -1,7 +1,7 @@
 """The manifest of a package, version 2: what is in `manifest.json`, read and written.
 
 The models hold what each field may be. What fields must be together - known dependencies, no cycle, a runtime for the
-language - is in `cloacina.packaging.manifest_rules`.
+language - is in `cloacina.packaging.manifest.rules`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Typ
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_serializer
 
 from cloacina.errors import InvalidManifest, UnsupportedManifest
-from cloacina.packaging.manifest_fields import (
+from cloacina.packaging.manifest.fields import (
     Abi,
     Fingerprint,
     FunctionPath,
@@ -27,8 +27,8 @@ from cloacina.packaging.manifest_fields import (
     Sha256,
     TaskId,
 )
-from cloacina.packaging.manifest_rules import broken_rules
-from cloacina.packaging.strict_json import MAXIMUM_INTEGER, read_object, show
+from cloacina.packaging.manifest.rules import broken_rules
+from cloacina.packaging.manifest.strict_json import MAXIMUM_INTEGER, read_object, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -145,7 +145,7 @@ class Manifest(_Model):
 
     Example:
         ```python
-        from cloacina.packaging.manifest import Manifest, PackageInfo, PythonRuntime, TaskEntry, render_manifest
+        from cloacina.packaging.manifest.models import Manifest, PackageInfo, PythonRuntime, TaskEntry, render_manifest
 
         manifest = Manifest(
             package=PackageInfo(name="report", version="1.0.0", targets=("linux-x86_64",)),

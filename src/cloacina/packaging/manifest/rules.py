@@ -7,13 +7,13 @@ from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Final
 
-from cloacina.packaging.manifest_fields import is_function_path
-from cloacina.packaging.strict_json import show
+from cloacina.packaging.manifest.fields import is_function_path
+from cloacina.packaging.manifest.strict_json import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from cloacina.packaging.manifest import Manifest
+    from cloacina.packaging.manifest.models import Manifest
 
 # Looking for the nearest of many ids takes long, and a manifest may be made to hold many wrong ones.
 _MOST_HINTS: Final = 20
