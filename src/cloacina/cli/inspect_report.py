@@ -20,6 +20,7 @@ _LABEL: Final = 11
 _GAP: Final = "  "
 _LEAST_TEXT: Final = 12  # columns; what is narrower than that tells nothing
 _WIDEST_GRAPH: Final = 0.4  # of the terminal; beyond, dependencies are named instead of drawn
+_WIDEST_FLOOR: Final = 24  # columns, for the oldest system library
 _SHOWN_TASKS: Final = 40
 _SHOWN_DEPENDENCIES: Final = 20
 _NO_DATE: Final = "1980-01-01T00:00:00Z"
@@ -53,7 +54,7 @@ def summary_lines(inspection: Inspection, *, width: int, is_unicode: bool) -> It
     yield Text()
     yield from _task_lines(inspection.tasks, width, is_unicode=is_unicode)
     yield Text()
-    yield from _target_lines(inspection)
+    yield from _target_lines(inspection, is_unicode=is_unicode)
     if inspection.dependencies:
         yield Text()
         yield from _dependency_lines(inspection, width, is_unicode=is_unicode)
@@ -98,7 +99,7 @@ def _runs(inspection: Inspection) -> str:
 
 def _file(inspection: Inspection) -> str:
     return (
-        f"{_size(inspection.packed_size)} ({inspection.compression}), {_size(inspection.unpacked_size)} unpacked,"
+        f"{readable_size(inspection.packed_size)} ({inspection.compression}), {readable_size(inspection.unpacked_size)} unpacked,"
         f" {inspection.file_count:,} {_plural('file', inspection.file_count)}"
     )
 
@@ -154,18 +155,18 @@ def _limits(task: InspectedTask) -> str:
     return ", ".join(filter(None, (retries, timeout)))
 
 
-def _target_lines(inspection: Inspection) -> Iterator[Text]:
+def _target_lines(inspection: Inspection, *, is_unicode: bool) -> Iterator[Text]:
     targets = inspection.targets
     yield _heading("Targets", len(targets))
     names = [target.name for target in targets]
-    floors = [target.floor or "" for target in targets]
-    name_width, floor_width = max(map(len, names)), max(map(len, floors))
+    floors = [_fit(_printable(target.floor or ""), _WIDEST_FLOOR, is_unicode=is_unicode) for target in targets]
+    name_width, floor_width = max(map(len, names)), max(map(cell_len, floors))
     for target, name, floor in zip(targets, names, floors, strict=True):
-        own = f"{_size(target.own_size):>9} of its own" if target.abi else ""
-        text = f"{name:{name_width}}{_GAP}{floor:{floor_width}}{_GAP}{own}, {_size(target.installed_size)} installed"
-        yield Text(_GAP + text)
-    shared = f"{_size(inspection.shared_size)} shared by all, " if inspection.shared_size else ""
-    yield Text(f"{_GAP}{shared}{_size(inspection.workflow_size)} of source", "dim")
+        own = f"{readable_size(target.own_size):>9} of its own" if target.abi else ""
+        about = f"{name:{name_width}}{_GAP}{set_cell_size(floor, floor_width)}"
+        yield Text(f"{_GAP}{about}{_GAP}{own}, {readable_size(target.installed_size)} installed")
+    shared = f"{readable_size(inspection.shared_size)} shared by all, " if inspection.shared_size else ""
+    yield Text(f"{_GAP}{shared}{readable_size(inspection.workflow_size)} of source", "dim")
 
 
 def _dependency_lines(inspection: Inspection, width: int, *, is_unicode: bool) -> Iterator[Text]:
@@ -231,13 +232,6 @@ def _plural(noun: str, count: int) -> str:
     if count == 1:
         return noun
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-
-
-def _size(size: int) -> str:
-    for unit, bytes_of_it in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= bytes_of_it:
-            return f"{size / bytes_of_it:,.1f} {unit}"
-    return f"{size} B"
 
 
 def _bounded(width: int) -> int:
