@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from cloacina.packaging.building.summaries import counted, megabytes
+from cloacina.packaging.building.summaries import counted
+from cloacina.packaging.sizes import readable_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ def result_lines(result: BuildResult, *, is_verbose: bool) -> Iterator[str]:
     """Return the lines about a package that was built."""
     yield from _selection_lines(result.selection, is_verbose=is_verbose)
     yield f"Built {result.path}"
-    yield _line("size", f"{megabytes(result.packed_size)}, {megabytes(result.unpacked_size)} unpacked")
+    yield _line("size", f"{readable_size(result.packed_size)}, {readable_size(result.unpacked_size)} unpacked")
     yield _line("fingerprint", result.fingerprint)
     yield _line("targets", ", ".join(target.name for target in result.targets))
     yield _line("tasks", _tasks(result.discovery))
@@ -94,7 +95,7 @@ def _selection_lines(selection: SourceSelection, *, is_verbose: bool) -> Iterato
         top, slash, _ = file.path.partition("/")
         groups[file.path if is_verbose else f"{top}{slash}"].append(file.size)
     included = [
-        name if not name.endswith("/") else f"{name} ({counted(len(sizes), 'file')}, {_kilobytes(sum(sizes))})"
+        name if not name.endswith("/") else f"{name} ({counted(len(sizes), 'file')}, {readable_size(sum(sizes))})"
         for name, sizes in groups.items()
     ]
     yield from _block("included", included if is_verbose else _shortened(included))
@@ -166,7 +167,3 @@ def _shortened(names: Sequence[str]) -> list[str]:
     if len(names) <= _SHOWN:
         return list(names)
     return [*names[: _SHOWN - 1], f"and {len(names) - _SHOWN + 1} more"]
-
-
-def _kilobytes(size: int) -> str:
-    return f"{size / 1e3:,.1f} kB"

@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from cloacina.cli.task_graph import draw_tasks, ordered_ids
+from cloacina.packaging.sizes import readable_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,7 +100,8 @@ def _runs(inspection: Inspection) -> str:
 
 def _file(inspection: Inspection) -> str:
     return (
-        f"{readable_size(inspection.packed_size)} ({inspection.compression}), {readable_size(inspection.unpacked_size)} unpacked,"
+        f"{readable_size(inspection.packed_size)} ({inspection.compression}),"
+        f" {readable_size(inspection.unpacked_size)} unpacked,"
         f" {inspection.file_count:,} {_plural('file', inspection.file_count)}"
     )
 

@@ -13,7 +13,6 @@ from cloacina.packaging.building.source_date import source_date_epoch
 from cloacina.packaging.building.summaries import (
     counted,
     lock_summary,
-    megabytes,
     project_summary,
     tasks_summary,
     wheels_summary,
@@ -22,6 +21,7 @@ from cloacina.packaging.building.temporary import ADVICE
 from cloacina.packaging.discovery import discover
 from cloacina.packaging.locking import export_lock, find_uv, update_lock
 from cloacina.packaging.project import read_project
+from cloacina.packaging.sizes import readable_size
 from cloacina.packaging.sources import select_sources
 from cloacina.packaging.vendoring import vendor
 
@@ -204,7 +204,7 @@ def _pack(archive: Path, assembly: Assembly, signatures: Sequence[Member], epoch
         # Its message names the file, which nobody knows of.
         reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else "it is not writable"
         raise OutputNotWritable(f"The folder for temporary files cannot be written: {reason}. {ADVICE}") from error
-    progress.end("pack", f"{megabytes(assembly.size)} in {megabytes(archive.stat().st_size)}")
+    progress.end("pack", f"{readable_size(assembly.size)} in {readable_size(archive.stat().st_size)}")
 
 
 def _read_back(archive: Path, assembly: Assembly, progress: BuildProgress) -> Package:

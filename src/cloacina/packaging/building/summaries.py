@@ -44,8 +44,3 @@ def wheels_summary(wheels: Mapping[Target, Sequence[SelectedWheel]]) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: `1 file`, `1,200 files`."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
-
-
-def megabytes(size: int) -> str:
-    """Return a size for people: `48.1 MB`."""
-    return f"{size / 1e6:,.1f} MB"
