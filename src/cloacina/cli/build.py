@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path  # Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,11 +11,11 @@ import typer
 
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.refusal import refuse
+from cloacina.cli.unwinding import Interrupted, interruption_unwinds
 from cloacina.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-    from types import FrameType
+    from collections.abc import Mapping
 
 
 def build(
@@ -81,7 +79,7 @@ def build(
     # From here on, what is wrong with a definition is wrong with one in the project.
     targets_of(target or DEFAULT_PLATFORMS, python or PYTHONS)
     try:
-        with _termination_unwinds(), progress_for(sys.stderr if as_json else sys.stdout) as progress:
+        with interruption_unwinds(), progress_for(sys.stderr if as_json else sys.stdout) as progress:
             if dry_run:
                 plan = plan_build(
                     project,
@@ -110,7 +108,7 @@ def build(
                 )
                 document = build_report.result_document(result)
                 lines = build_report.result_lines(result, is_verbose=verbose)
-    except _Interrupted as interruption:
+    except Interrupted as interruption:
         print("interrupted: no package was written", file=sys.stderr)
         return interruption.exit_code
     except DefinitionError as error:
@@ -120,41 +118,6 @@ def build(
     else:
         print("\n".join(lines))
     return ExitCode.OK
-
-
-class _Interrupted(KeyboardInterrupt):
-    """Raised in place of the end of the process."""
-
-    def __init__(self, exit_code: ExitCode) -> None:
-        super().__init__()
-        self.exit_code = exit_code
-
-
-@contextmanager
-def _termination_unwinds() -> Generator[None]:
-    """While it is entered, Ctrl+C, SIGTERM and a closed terminal raise `_Interrupted`, so that nothing is left behind.
-
-    Only the first does: removing takes a moment, and a second one must not stop it halfway. What whoever started this
-    process ignores, as `nohup` does, stays ignored.
-    """
-    is_interrupted = False
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        nonlocal is_interrupted
-        if not is_interrupted:
-            is_interrupted = True
-            raise _Interrupted(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
-
-    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_document(document: Mapping[str, object]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cloacina.cli.exit_codes import ExitCode
+from cloacina.cli.unwinding import Interrupted, interruption_unwinds
 from cloacina.errors import CommandError
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ def extract(
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document to stdout, and everything else to stderr.")
     ] = False,
-) -> None:
+) -> int:
     """Check all of a package and write its files into a new folder; nothing of it is run.
 
     The project's source is in workflow/, the dependencies for one target in site/. Whom the package is from is not
@@ -52,16 +55,18 @@ def extract(
     from cloacina.packaging.archive import extract_package  # noqa: PLC0415 - half of what starting this command takes
     from cloacina.packaging.targets import parse_target  # noqa: PLC0415 - as above
 
-    done = extract_package(
-        package,
-        folder,
-        target=None if target is None else parse_target(target),
-        layout="raw" if raw else "merged",
-    )
+    wanted = None if target is None else parse_target(target)
+    try:
+        with interruption_unwinds():
+            done = extract_package(package, folder, target=wanted, layout="raw" if raw else "merged")
+    except Interrupted as interruption:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return interruption.exit_code
     if as_json:
         print(json.dumps(_document(done, folder), indent=2))
     else:
         print("\n".join(_lines(done, folder)))
+    return ExitCode.OK
 
 
 def _lines(done: Extraction, folder: Path) -> Iterable[str]:

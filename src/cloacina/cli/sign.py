@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.passphrase import passphrase_of
+from cloacina.cli.unwinding import Interrupted, interruption_unwinds
 from cloacina.errors import CommandError, InvalidSignature
 
 if TYPE_CHECKING:
@@ -46,18 +49,27 @@ def sign(
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document to stdout, and everything else to stderr.")
     ] = False,
-) -> None:
+) -> int:
     """Check a package, and put a signature over its fingerprint into it; signatures of other keys stay."""
-    if key is not None and signature is None:
-        signed, public = _sign_with(package, key, output)
-    elif signature is not None and key is None:
-        signed, public = _attach(package, signature, output)
-    else:
-        raise CommandError(
-            f"sign takes either --key FILE, a private key, or --signature FILE, what ssh-keygen signed; "
-            f"got {'neither' if key is None else 'both'}."
-        )
+    try:
+        with interruption_unwinds():
+            signed, public = _sign(package, key, signature, output)
+    except Interrupted as interruption:
+        print("interrupted: the package is whole, either signed or as it was", file=sys.stderr)
+        return interruption.exit_code
     _show(signed, public, as_json=as_json)
+    return ExitCode.OK
+
+
+def _sign(package: Path, key: Path | None, signature: Path | None, output: Path | None) -> tuple[Package, PublicKey]:
+    if key is not None and signature is None:
+        return _sign_with(package, key, output)
+    if signature is not None and key is None:
+        return _attach(package, signature, output)
+    raise CommandError(
+        f"sign takes either --key FILE, a private key, or --signature FILE, what ssh-keygen signed; "
+        f"got {'neither' if key is None else 'both'}."
+    )
 
 
 def _sign_with(package: Path, file: Path, output: Path | None) -> tuple[Package, PublicKey]:
