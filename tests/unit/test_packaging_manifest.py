@@ -78,6 +78,14 @@ FIELDS: dict[str, Case] = {
     "target is unknown": (change("package", "targets", 0, to="linux-x86-64"), "so probably 'linux-x86_64'"),
     "target is far off": (change("package", "targets", 0, to="amiga"), "expected one of 'linux-arm64'"),
     "target repeats": (change("package", "targets", to=["linux-x86_64"] * 2), '"linux-x86_64" 2 times'),
+    "targets are too many": (
+        change("package", "targets", to=["linux-x86_64"] * 7),
+        "package.targets has 7 entries; expected 6 or fewer",
+    ),
+    "builds are too many": (
+        change("package", "builds", to=[0] * 101),
+        "package.builds has 101 entries; expected 100 or fewer",
+    ),
     "builds is empty": (change("package", "builds", to=[]), "package.builds is empty"),
     "abi is of no CPython": (change("package", "builds", 0, "abi", to="pp311"), "package.builds[0].abi is"),
     "abi is free-threaded": (change("package", "builds", 0, "abi", to="cp313t"), "such as 'cp311'"),
@@ -91,6 +99,7 @@ FIELDS: dict[str, Case] = {
     "module is a path": (change("python", "entry_module", to="report/tasks.py"), "such as 'package.module'"),
     "tasks is missing": (drop("tasks"), "tasks is missing"),
     "tasks is empty": (change("tasks", to=[]), "tasks is empty; expected one entry or more"),
+    "tasks are too many": (change("tasks", to=[0] * 10_001), "tasks has 10,001 entries; expected 10,000 or fewer"),
     "task is no object": (change("tasks", 0, to="fetch"), 'tasks[0] is "fetch"; expected an object'),
     "id is missing": (drop("tasks", 1, "id"), "tasks[1].id is missing"),
     "id starts with a digit": (change("tasks", 1, "id", to="1st"), 'tasks[1].id is "1st"'),
@@ -100,6 +109,10 @@ FIELDS: dict[str, Case] = {
     "function is empty": (change("tasks", 1, "function", to=""), "tasks[1].function is"),
     "function name is missing": (change("tasks", 1, "function", to="a.b:"), "tasks[1].function is"),
     "dependencies is text": (change("tasks", 1, "dependencies", to="fetch"), "tasks[1].dependencies is"),
+    "dependencies are too many": (
+        change("tasks", 1, "dependencies", to=["fetch"] * 10_001),
+        "tasks[1].dependencies has 10,001 entries; expected 10,000 or fewer",
+    ),
     "dependency is a number": (change("tasks", 1, "dependencies", to=[1]), "tasks[1].dependencies[0] is 1"),
     "retries is negative": (change("tasks", 0, "retries", to=-1), "tasks[0].retries is -1; expected 0 or more"),
     "retries is text": (change("tasks", 0, "retries", to="3"), 'tasks[0].retries is "3"; expected an integer'),
@@ -205,6 +218,43 @@ def test_library_of_a_rust_package_is_a_path_inside_of_it(library: str, is_valid
     else:
         with pytest.raises(InvalidManifest, match="library_path"):
             parse(changed)
+
+
+def tasks_in_a_row(count: int) -> list[dict[str, Any]]:
+    return [
+        {"id": f"t{number}", "function": "report:t", "dependencies": [f"t{number - 1}"] if number else []}
+        for number in range(count)
+    ]
+
+
+def test_of_many_wrong_dependencies_of_a_task_the_first_is_named() -> None:
+    changed = document()
+    changed["tasks"][1]["dependencies"] = [0] * 10_000
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed)
+    assert caught.value.message.startswith("manifest.json: tasks[1].dependencies[0] is 0; expected text.")
+
+
+def test_a_long_circle_is_told_in_short() -> None:
+    changed = document()
+    changed["tasks"] = tasks_in_a_row(1_000)
+    changed["tasks"][0]["dependencies"] = ["t999"]
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed)
+    assert "in a circle: t0 -> t999 -> t998 -> " in caught.value.message
+    assert " -> 981 others -> t0 (each" in caught.value.message
+
+
+def test_among_many_ids_the_nearest_is_not_looked_for() -> None:
+    changed = document()
+    changed["tasks"] = tasks_in_a_row(1_001)
+    changed["tasks"][7]["dependencies"] = ["t6_"]
+    with pytest.raises(InvalidManifest) as caught:
+        parse(changed)
+    assert 'tasks[7].dependencies[0] is "t6_", which no task has as its id. ' in caught.value.message
+    changed["tasks"] = changed["tasks"][:1_000]
+    with pytest.raises(InvalidManifest, match='did you mean "t6'):
+        parse(changed)
 
 
 def test_every_problem_is_named_at_once() -> None:

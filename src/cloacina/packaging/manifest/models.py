@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_serializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, Strict, ValidationError, field_serializer
+from pydantic_core import PydanticCustomError
 
 from cloacina.errors import InvalidManifest, UnsupportedManifest
 from cloacina.packaging.manifest.fields import (
@@ -29,6 +30,7 @@ from cloacina.packaging.manifest.fields import (
 )
 from cloacina.packaging.manifest.rules import broken_rules
 from cloacina.packaging.manifest.strict_json import MAXIMUM_INTEGER, read_object, show
+from cloacina.packaging.targets import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +43,10 @@ FORMAT_VERSION: Final = "2"
 FILE_NAME: Final = "manifest.json"
 """The name of the manifest in a package."""
 
+MAXIMUM_TASKS: Final = 10_000
+"""How many tasks a package may have, and how many dependencies each."""
+
+_MAXIMUM_BUILDS: Final = 100
 _SHOWN_KEYS: Final = 5
 _SHOWN_PROBLEMS: Final = 20
 _MEND: Final = "Build the package again, or get it again from who built it"
@@ -48,6 +54,22 @@ _MEND: Final = "Build the package again, or get it again from who built it"
 _ItemT = TypeVar("_ItemT")
 # Strict models refuse a list where a tuple is declared; JSON knows no other sequence.
 _Array: TypeAlias = Annotated[tuple[_ItemT, ...], Strict(False)]
+
+
+def _at_most(maximum: int) -> BeforeValidator:
+    """Return what refuses a longer array before its entries are looked at, each of which may be wrong in many ways."""
+
+    def check(value: object) -> object:
+        count = len(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else 0
+        if count > maximum:
+            raise PydanticCustomError(
+                "text",
+                "has {count} entries; expected {maximum} or fewer",
+                {"count": f"{count:,}", "maximum": f"{maximum:,}"},
+            )
+        return value
+
+    return BeforeValidator(check)
 
 
 class _Model(BaseModel):
@@ -82,13 +104,24 @@ class PackageInfo(_Model):
     fingerprint: Fingerprint = ""
     """The package's identity: SHA-256 of this manifest as RFC 8785 JSON, without this field and without `signature`."""
 
-    targets: Annotated[_Array[PlatformName], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+    targets: Annotated[
+        _Array[PlatformName],
+        Field(min_length=1, json_schema_extra={"maxItems": len(PLATFORMS), "uniqueItems": True}),
+        _at_most(len(PLATFORMS)),
+    ]
     """The platforms that the package runs on."""
 
     contents_sha256: Sha256 | None = None
     """SHA-256 of the file `CONTENTS`, which names every file of the package with its own SHA-256."""
 
-    builds: Annotated[_Array[Build], Field(min_length=1)] | None = None
+    builds: (
+        Annotated[
+            _Array[Build],
+            Field(min_length=1, json_schema_extra={"maxItems": _MAXIMUM_BUILDS}),
+            _at_most(_MAXIMUM_BUILDS),
+        ]
+        | None
+    ) = None
     """What the package holds for each platform and Python."""
 
 
@@ -118,7 +151,13 @@ class TaskEntry(_Model):
     function: FunctionPath
     """The function to call: `module.path:name` in a Python package, a symbol of the library in a Rust package."""
 
-    dependencies: _Array[TaskId] = ()
+    # One wrong entry tells enough of a task: a manifest may be made to hold millions, and each costs a kilobyte.
+    dependencies: Annotated[
+        _Array[TaskId],
+        FailFast(),
+        Field(json_schema_extra={"maxItems": MAXIMUM_TASKS}),
+        _at_most(MAXIMUM_TASKS),
+    ] = ()
     """The ids of the tasks that have to be completed before."""
 
     description: str | None = None
@@ -173,7 +212,11 @@ class Manifest(_Model):
     rust: RustRuntime | None = None
     """What a Rust package needs to run; there exactly if `language` is `rust`."""
 
-    tasks: Annotated[_Array[TaskEntry], Field(min_length=1)]
+    tasks: Annotated[
+        _Array[TaskEntry],
+        Field(min_length=1, json_schema_extra={"maxItems": MAXIMUM_TASKS}),
+        _at_most(MAXIMUM_TASKS),
+    ]
     """The tasks of the workflow, in the order of their declaration."""
 
     created_at: Moment = "1980-01-01T00:00:00Z"

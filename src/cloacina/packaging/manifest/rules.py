@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Looking for the nearest of many ids takes long, and a manifest may be made to hold many wrong ones.
 _MOST_HINTS: Final = 20
+_MOST_COMPARED: Final = 1_000  # pairs of ids, at up to two milliseconds each
+_SHOWN_OF_CIRCLE: Final = 20
 
 
 def broken_rules(manifest: Manifest) -> list[str]:
@@ -72,7 +74,7 @@ def _task_ids(manifest: Manifest) -> Iterator[str]:
 
 def _dependencies(manifest: Manifest) -> Iterator[str]:
     known = {task.id for task in manifest.tasks}
-    hints = _MOST_HINTS
+    hints = min(_MOST_HINTS, _MOST_COMPARED // max(len(known), 1))
     for index, task in enumerate(manifest.tasks):
         for at, dependency in enumerate(task.dependencies):
             if dependency not in known:
@@ -95,6 +97,8 @@ def _cycle(manifest: Manifest) -> Iterator[str]:
         places = {task_id: index for index, task_id in enumerate(dependencies)}
         first = circle.index(min(circle, key=places.__getitem__))
         circle = [*circle[first:], *circle[: first + 1]]
+        if (left_out := len(circle) - _SHOWN_OF_CIRCLE) > 1:
+            circle = [*circle[: _SHOWN_OF_CIRCLE - 1], f"{left_out:,} others", circle[-1]]
         yield f"tasks depend on each other in a circle: {' -> '.join(circle)} (each depends on the next)"
 
 
