@@ -60,8 +60,7 @@ def _at_most(maximum: int) -> BeforeValidator:
     """Return what refuses a longer array before its entries are looked at, each of which may be wrong in many ways."""
 
     def check(value: object) -> object:
-        count = len(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else 0
-        if count > maximum:
+        if (count := _entries_in(value)) > maximum:
             raise PydanticCustomError(
                 "text",
                 "has {count} entries; expected {maximum} or fewer",
@@ -70,6 +69,10 @@ def _at_most(maximum: int) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
+
+
+def _entries_in(value: object) -> int:
+    return len(cast("Sequence[object]", value)) if isinstance(value, list | tuple) else 0
 
 
 class _Model(BaseModel):
