@@ -18,7 +18,7 @@ from cloacina.packaging.building.summaries import project_summary, tasks_summary
 from cloacina.packaging.building.temporary import private_folder, remove_all_but
 from cloacina.packaging.discovery import discover
 from cloacina.packaging.isolated.import_check import DEFAULT_DEADLINE, check_import
-from cloacina.packaging.locking import export_lock, find_uv
+from cloacina.packaging.locking import export_lock, find_lock_file, find_uv
 from cloacina.packaging.locking.lock_file import read_lock_file, restore_lock_file
 from cloacina.packaging.signing import load_private_key, sign_fingerprint
 from cloacina.packaging.sources import select_sources
@@ -130,7 +130,7 @@ def build_package(
             signatures.append(_sign(fingerprint, key, progress))
         return signatures
 
-    with private_folder() as private, _lock_kept_on_failure(project):
+    with private_folder() as private, _lock_kept_on_failure(project, options):
         made = make_archive(project, private, options, sign=sign, progress=progress)
         checks = _check_import(made, private / "import", import_deadline, progress)
         if check_reproducible:
@@ -244,16 +244,17 @@ def _options(
 
 
 @contextmanager
-def _lock_kept_on_failure(project: Project) -> Generator[None]:
-    """Put `uv.lock` back as it was when the block is left by an error, Ctrl+C included."""
-    # A member of a workspace is locked in the workspace's folder, which is above its own.
-    paths = [folder / "uv.lock" for folder in (project.root, *project.root.parents)]
-    before = {path: read_lock_file(path) for path in paths}
+def _lock_kept_on_failure(project: Project, options: BuildOptions) -> Generator[None]:
+    """Put the project's `uv.lock` back as it was when the block is left by an error, Ctrl+C included."""
+    if options.locked:
+        yield  # nothing in the block writes it
+        return
+    path = find_lock_file(project, find_uv(allow_untested=options.allow_untested_uv))
+    before = read_lock_file(path)
     try:
         yield
     except BaseException:
-        for path, content in before.items():
-            restore_lock_file(path, content)
+        restore_lock_file(path, before)
         raise
 
 
