@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloacina.errors import InvalidArchive
+from cloacina.errors import ArchiveLimitExceeded, InvalidArchive
 from cloacina.packaging.archive import ContentsEntry, Member, Package
 from cloacina.packaging.attestations.sbom import WheelUse, render_sbom
 from cloacina.packaging.inspection import (
@@ -180,6 +180,18 @@ def test_bill_of_another_program_is_read_as_far_as_it_says_something() -> None:
 def test_bill_that_is_none_is_refused(bill: bytes) -> None:
     with pytest.raises(InvalidArchive, match=r"sbom\.cdx\.json"):
         inspect_package(package(texts={"sbom.cdx.json": bill}))
+
+
+@pytest.mark.parametrize(
+    ("bill", "said"),
+    [
+        ({"components": [0] * 20_001}, "lists 20,001 components; to be shown it may list 20,000"),
+        ({"x": " " * 8_388_608}, "to be shown it may have 8,388,608"),
+    ],
+)
+def test_bill_that_would_take_gigabytes_to_show_is_refused(bill: dict[str, object], said: str) -> None:
+    with pytest.raises(ArchiveLimitExceeded, match=said):
+        inspect_package(package(texts={"sbom.cdx.json": json.dumps(bill).encode()}))
 
 
 def test_signatures_are_unchecked_until_somebody_checks_them() -> None:

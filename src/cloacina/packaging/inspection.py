@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, FailFast, ValidationError
 
-from cloacina.errors import InvalidArchive, InvalidManifest
+from cloacina.errors import ArchiveLimitExceeded, InvalidArchive, InvalidManifest
 from cloacina.packaging.attestations.sbom import FILE_NAME as SBOM, TARGET_PROPERTY
 from cloacina.packaging.manifest.strict_json import read_object
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Json: TypeAlias = dict[str, Any]
 
 _NOT_LOOKED_AT = "it was not looked at"
+_LARGEST_BILL = 8 * 1024 * 1024
+_MOST_COMPONENTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ def inspect_package(package: Package, signatures: Sequence[SignatureReport] | No
 
     Raises:
         InvalidArchive: The bill of materials in the package is none.
+        ArchiveLimitExceeded: It is too large to be shown.
     """
     manifest = package.manifest
     about = manifest.package
@@ -278,9 +281,9 @@ class _Component(BaseModel):
     name: str
     version: str = ""
     purl: str = ""
-    hashes: tuple[_Hash, ...] = ()
-    licenses: tuple[_License, ...] = ()
-    properties: tuple[_Property, ...] = ()
+    hashes: Annotated[tuple[_Hash, ...], FailFast()] = ()
+    licenses: Annotated[tuple[_License, ...], FailFast()] = ()
+    properties: Annotated[tuple[_Property, ...], FailFast()] = ()
 
     def license(self) -> str | None:
         return next((each.expression for each in self.licenses if each.expression), None)
@@ -295,14 +298,31 @@ class _Component(BaseModel):
 
 
 class _Bill(BaseModel):
-    components: tuple[_Component, ...] = ()
+    components: Annotated[tuple[_Component, ...], FailFast()] = ()
+
+
+def _counted(document: Json) -> Json:
+    """Return a bill of materials, if it lists no more than a person could read; each entry costs a kilobyte or two."""
+    components: object = document.get("components")
+    count = len(cast("list[object]", components)) if isinstance(components, list) else 0
+    if count > _MOST_COMPONENTS:
+        raise ArchiveLimitExceeded(
+            f"{SBOM} lists {count:,} components; to be shown it may list {_MOST_COMPONENTS:,}. Extract the package to"
+            " look into it"
+        )
+    return document
 
 
 def _dependencies(texts: Mapping[str, bytes]) -> tuple[InspectedDependency, ...]:
     if SBOM not in texts:
         return ()
+    if len(texts[SBOM]) > _LARGEST_BILL:
+        raise ArchiveLimitExceeded(
+            f"{SBOM} has {len(texts[SBOM]):,} bytes; to be shown it may have {_LARGEST_BILL:,}. Extract the package to"
+            " look into it"
+        )
     try:
-        bill = _Bill.model_validate(read_object(texts[SBOM], SBOM))
+        bill = _Bill.model_validate(_counted(read_object(texts[SBOM], SBOM)))
         wheels: defaultdict[tuple[str, str], list[tuple[str | None, InspectedWheel]]] = defaultdict(list)
         for component in bill.components:
             wheels[component.name, component.version].append((component.license(), component.wheel()))

@@ -10,9 +10,12 @@ import json
 from codecs import BOM_UTF8
 from collections import Counter
 from math import isfinite
-from typing import Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from cloacina.errors import InvalidManifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAXIMUM_BYTES: Final = 16 * 1024 * 1024
 """How large a document may be."""
@@ -118,21 +121,26 @@ def _clip(text: str) -> str:
 
 def _check(document: dict[str, Any]) -> None:
     """Refuse what is nested too deep, and text that UTF-8 cannot hold; without recursion, as the depth is not known."""
-    open_values: list[tuple[object, int]] = [(document, 1)]
-    while open_values:
-        value, depth = open_values.pop()
-        if isinstance(value, str):
-            _check_text(value)
-        elif isinstance(value, dict | list):
-            if depth > MAXIMUM_DEPTH:
-                raise _Refused(f"is nested more than {MAXIMUM_DEPTH} levels deep")
-            if isinstance(value, dict):
-                items = cast("dict[str, object]", value)
-                for key in items:
-                    _check_text(key)
-                open_values.extend((item, depth + 1) for item in items.values())
-            else:
-                open_values.extend((item, depth + 1) for item in cast("list[object]", value))
+    levels: list[Iterator[object]] = [iter((document,))]
+    while levels:
+        for value in levels[-1]:
+            if isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, dict | list):
+                if len(levels) > MAXIMUM_DEPTH:
+                    raise _Refused(f"is nested more than {MAXIMUM_DEPTH} levels deep")
+                levels.append(_items_of(cast("dict[str, object] | list[object]", value)))
+                break
+        else:
+            levels.pop()
+
+
+def _items_of(value: dict[str, object] | list[object]) -> Iterator[object]:
+    if isinstance(value, list):
+        return iter(value)
+    for key in value:
+        _check_text(key)
+    return iter(value.values())
 
 
 def _check_text(text: str) -> None:
