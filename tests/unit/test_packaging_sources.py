@@ -201,6 +201,9 @@ def test_an_entry_module_that_is_not_there_is_left_to_those_who_look_for_it(sele
         "__pycache__/a.pyc", ".git/config", "node_modules/a.js", ".mypy_cache/a", "p.egg-info/PKG-INFO", ".envs/prod",
         "a.pyc", ".env", ".env.local", ".ENV", ".envrc", "id_ed25519", "cert.pfx", "uv.lock", "p-1.cloacina",
         ".DS_Store", ".#tasks.py", "tasks.py~", ".tasks.py.swp",
+        ".aws/credentials", ".docker/config.json", ".gnupg/a", ".kube/config", ".ssh/config", "prod.env", ".netrc",
+        "_netrc", ".git-credentials", ".npmrc", ".pgpass", ".pypirc", "pip.conf", ".vault-token", "main.tfstate",
+        "team.kdbx", "release.jks", ".bash_history",
     ],
 )  # fmt: skip
 def test_what_tools_write_and_what_may_be_secret_is_never_packed(name: str, select: Make) -> None:
@@ -253,6 +256,9 @@ def test_a_folder_that_is_not_packed_is_not_looked_into(
         ("age.txt", b"AGE-SECRET-KEY-1QQQ", True),
         ("server.pem", b"Bag Attributes\n-----BEGIN RSA PRIVATE KEY-----\n", True),
         ("server.pem", b"-----BEGIN CERTIFICATE-----\n", False),
+        ("deploy", b"\xef\xbb\xbf-----BEGIN RSA PRIVATE KEY-----\nAAAA", True),
+        ("cloud.json", b'{"type": "service_account", "private_key": "-----BEGIN PRIVATE KEY-----\\nAAAA"}', True),
+        ("cloud.json", b'{"private_key_id": "12", "note": "-----BEGIN PRIVATE KEY-----"}', False),
         ("key.pub", b"-----BEGIN PUBLIC KEY-----\n", False),
         ("scanner.py", b"MARK = '-----BEGIN PRIVATE KEY-----'\n", False),
     ],
