@@ -9,17 +9,59 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(command: list[str], **environment: str) -> int:
     """Show a command, run it in the project's folder, and return its exit code."""
-    shown = [Path(command[0]).name, *command[1:]]
-    print(f"\n$ {shlex.join(shown)}", flush=True)
+    _show(command)
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode
+
+
+def run_together(commands: Sequence[tuple[list[str], Mapping[str, str]]]) -> list[int]:
+    """Run commands at the same time, and return their exit codes.
+
+    What the first prints is shown as it comes, what another prints when those before it have ended.
+
+    Args:
+        commands: Each with the variables that its environment has in addition.
+    """
+    with ExitStack() as stack:
+        processes: list[tuple[subprocess.Popen[bytes], list[str], BinaryIO | None]] = []
+        for command, environment in commands:
+            captured = stack.enter_context(TemporaryFile()) if processes else None
+            if captured is None:
+                _show(command)
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdout=captured,
+                stderr=subprocess.STDOUT if captured is not None else None,
+            )
+            # However this is left, nothing that it has started goes on.
+            stack.callback(process.kill)
+            processes.append((process, command, captured))
+        for process, command, output in processes:
+            process.wait()
+            if output is not None:
+                _show(command)
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout.buffer)
+                sys.stdout.flush()
+        return [process.returncode for process, _, _ in processes]
+
+
+def _show(command: list[str]) -> None:
+    print(f"\n$ {shlex.join([Path(command[0]).name, *command[1:]])}", flush=True)
 
 
 def run_module(module: str, *arguments: str) -> int:

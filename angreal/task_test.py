@@ -11,8 +11,8 @@ from project import (
     arguments_after_dashes,
     find_python,
     refuse,
-    run,
     run_module,
+    run_together,
     supported_pythons,
     this_python,
     uv,
@@ -22,6 +22,9 @@ SUITES = sorted(folder.name for folder in (ROOT / "tests").iterdir() if folder.i
 
 # What depends on the version of Python. The other suites build, render and browse: once is enough.
 SUITES_FOR_EACH_PYTHON: list[str] = [suite for suite in ("unit", "integration") if suite in SUITES]
+
+# What reads the site runs beside what doesn't, in a process of its own: a test uses one core of a machine's.
+SUITES_OF_THE_SITE: list[str] = [suite for suite in ("docs", "browser") if suite in SUITES]
 
 
 @angreal.command(name="test", about="Run the tests; what follows `--` goes to pytest")
@@ -67,11 +70,11 @@ def test(
 
     passed_on = [*arguments_after_dashes(), *(["--update-examples"] if update else [])]
     outcomes: dict[str, int | None] = {}
-    for version in versions:
-        if version == this_python():
-            outcomes[version] = run_module("pytest", *_paths(chosen or SUITES), *passed_on)
-        else:
-            outcomes[version] = _run_elsewhere(version, chosen or SUITES_FOR_EACH_PYTHON, passed_on)
+    if this_python() in versions:
+        outcomes[this_python()] = _run_here(chosen, passed_on)
+    outcomes |= _run_elsewhere(
+        [version for version in versions if version != this_python()], chosen or SUITES_FOR_EACH_PYTHON, passed_on
+    )
 
     if len(versions) != 1 or None in outcomes.values():
         print()
@@ -95,16 +98,37 @@ def _paths(suites: list[str]) -> list[str]:
     return [f"tests/{suite}" for suite in suites]
 
 
-def _run_elsewhere(version: str, suites: list[str], passed_on: list[str]) -> int | None:
-    interpreter = find_python(version)
-    if interpreter is None:
-        return None
-    return run(
-        [
-            uv(),
-            "run",
-            *("--quiet", "--python", str(interpreter), "--no-default-groups", "--group", "test"),
-            *("python", "-m", "pytest", *_paths(suites), *passed_on),
-        ],
-        UV_PROJECT_ENVIRONMENT=str(ROOT / ".venvs" / version),
+def _run_here(chosen: list[str], passed_on: list[str]) -> int:
+    if chosen or passed_on:
+        # One run, because what is passed on may be a debugger or a file to write.
+        return run_module("pytest", *_paths(chosen or SUITES), *passed_on)
+    others = [suite for suite in SUITES if suite not in SUITES_OF_THE_SITE]
+    return max(
+        run_together(
+            [
+                ([sys.executable, "-m", "pytest", *_paths(suites)], {})
+                for suites in (others, SUITES_OF_THE_SITE)
+                if suites
+            ]
+        )
     )
+
+
+def _run_elsewhere(versions: list[str], suites: list[str], passed_on: list[str]) -> dict[str, int | None]:
+    """Return the outcome of each version, None for one that is not on this machine."""
+    interpreters = {version: find_python(version) for version in versions}
+    commands = {
+        version: (
+            [
+                uv(),
+                "run",
+                *("--quiet", "--python", str(interpreter), "--no-default-groups", "--group", "test"),
+                *("python", "-m", "pytest", *_paths(suites), *passed_on),
+            ],
+            {"UV_PROJECT_ENVIRONMENT": str(ROOT / ".venvs" / version)},
+        )
+        for version, interpreter in interpreters.items()
+        if interpreter is not None
+    }
+    ended = dict(zip(commands, run_together([*commands.values()]), strict=True))
+    return {version: ended.get(version) for version in versions}

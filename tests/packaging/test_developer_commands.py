@@ -58,7 +58,12 @@ def test_what_follows_the_dashes_goes_to_pytest_whose_failure_is_handed_on(tmp_p
 
 @pytest.fixture(scope="module")
 def tracked_files() -> ModuleType:
-    spec = spec_from_file_location("tracked_files", ROOT / "angreal" / "tracked_files.py")
+    return load("tracked_files")
+
+
+def load(name: str) -> ModuleType:
+    """Return a module of the folder that angreal reads; angreal itself loads them by their path as well."""
+    spec = spec_from_file_location(name, ROOT / "angreal" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -108,3 +113,15 @@ def test_a_file_that_was_removed_and_a_symlink_are_passed_over(tracked_files: Mo
     track_everything(repository)
     (repository / "gone.md").unlink()
     assert tracked_files.findings(repository) == []
+
+
+def test_commands_that_run_together_are_shown_one_after_the_other(capfd: pytest.CaptureFixture[str]) -> None:
+    project = load("project")
+    slow = [sys.executable, "-c", "import sys; sys.stdin.read(); print('first')"]
+    quick = [sys.executable, "-c", "import os; print(os.environ['WORD']); raise SystemExit(3)"]
+
+    assert project.run_together([(slow, {}), (quick, {"WORD": "second"}), (quick, {"WORD": "third"})]) == [0, 3, 3]
+
+    lines = [line for line in capfd.readouterr().out.splitlines() if line and not line.startswith("$ ")]
+    assert lines == ["first", "second", "third"]
+    assert project.run_together([]) == []
