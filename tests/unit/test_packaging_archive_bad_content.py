@@ -100,6 +100,18 @@ def test_contents_of_too_many_files_is_refused(tmp_path: Path) -> None:
     assert_refused(parts.pack(), ArchiveLimitExceeded, "50,001", tmp_path)
 
 
+def test_contents_of_too_many_folders_is_refused(tmp_path: Path) -> None:
+    below = "/a" * 28
+    lines = b"".join(contents_line(f"workflow/{n:06}{below}/x", b"") for n in range(1_725))
+    assert_refused(make(contents=lambda _: lines).pack(), ArchiveLimitExceeded, "50,000 folders", tmp_path)
+
+
+def test_path_without_room_is_refused_before_folders_are_counted(tmp_path: Path) -> None:
+    below = "/aaaaaaaaaaaa" * 28
+    lines = b"".join(contents_line(f"workflow/{n:06}{below}/x", b"") for n in range(1_725))
+    assert_refused(make(contents=lambda _: lines).pack(), InvalidArchive, "no room", tmp_path)
+
+
 def test_contents_of_too_many_bytes_is_refused(tmp_path: Path) -> None:
     def huge(raw: bytes) -> bytes:
         line = contents_line("x", b"").replace(b"  0  ", b"  500000000  ")

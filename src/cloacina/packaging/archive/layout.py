@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from cloacina.errors import ArchiveLimitExceeded, InvalidArchive, UnsafeArchive
-from cloacina.packaging.archive.limits import MAX_CONTENTS_BYTES, MAX_MANIFEST_BYTES, MAX_TEXT_BYTES
+from cloacina.packaging.archive.limits import MAX_CONTENTS_BYTES, MAX_FOLDERS, MAX_MANIFEST_BYTES, MAX_TEXT_BYTES
 from cloacina.packaging.archive.names import PathRegistry, check_path
 from cloacina.packaging.archive.standard_library import standard_library_names
 from cloacina.packaging.archive.top_level import TopLevel
@@ -62,7 +62,7 @@ def check_layout(manifest: Manifest, entries: Iterable[ContentsEntry]) -> None:
         UnsafeArchive: A path is unsafe, two are one on some system, a folder is not part of the format, or a file would
             run by itself or hide a module.
         InvalidArchive: A file that the format asks for is missing, or is not where the format puts it.
-        ArchiveLimitExceeded: A file that is read into memory is too large.
+        ArchiveLimitExceeded: A file that is read into memory is too large, or the folders are too many.
     """
     folders = target_folders(manifest)
     checker = _Checker(folders, is_python=manifest.language == "python")
@@ -94,6 +94,8 @@ class _Checker:
         path = entry.path
         check_path(path)
         self._paths.add(path)
+        if self._paths.folder_count > MAX_FOLDERS:
+            raise ArchiveLimitExceeded(f"CONTENTS names more than {MAX_FOLDERS:,} folders, which a package may hold.")
         root, _, rest = path.partition("/")
         if root in {"workflow", "vendor"} and rest:
             if path.casefold().endswith(_BYTE_CODE):

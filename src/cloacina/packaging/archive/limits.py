@@ -7,6 +7,9 @@ MEBIBYTE = 1024 * 1024
 MAX_ENTRIES = 50_000
 """Files that CONTENTS lists."""
 
+MAX_FOLDERS = 50_000
+"""Folders in which they are. A path names up to 31, so without this limit there could be millions."""
+
 MAX_UNPACKED_BYTES = 2 * 1024 * MEBIBYTE
 """The whole tar stream: headers, files and padding. A packed file that is larger than this is refused as well."""
 

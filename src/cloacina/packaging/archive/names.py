@@ -128,6 +128,11 @@ class PathRegistry:
         self._folders: dict[str, str] = {"": ""}
         self._folded: dict[str, str] = {"": ""}
 
+    @property
+    def folder_count(self) -> int:
+        """How many folders the paths name, without the one that they are in."""
+        return len(self._folders) - 1
+
     def add(self, path: str) -> None:
         """Add the path of a file.
 

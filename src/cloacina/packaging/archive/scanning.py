@@ -18,7 +18,7 @@ from cloacina.packaging.archive.ustar import Header, fits_header, parse_header, 
 from cloacina.packaging.manifest.models import manifest_of, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from cloacina.packaging.manifest.models import Manifest
 
@@ -69,6 +69,7 @@ class _Scanner:
         raw_contents = self._read_frame(CONTENTS)
         check_contents_hash(manifest, raw_contents)
         contents = parse_contents(raw_contents)
+        _check_length(contents)
         check_layout(manifest, contents)
         for entry in contents:
             self._read_file(entry)
@@ -115,8 +116,6 @@ class _Scanner:
 
     def _read_file(self, entry: ContentsEntry) -> None:
         """Read a file that CONTENTS lists, and the signatures that come before it."""
-        if not fits_header(entry.path):
-            raise InvalidArchive(f"CONTENTS lists {entry.path!a}, a path for which a header of tar has no room.")
         expected = render_header(entry.path, entry.size, entry.mode, self._mtime)
         block = self._stream.next_block()
         while block != expected:
@@ -196,3 +195,11 @@ class _Scanner:
             self._read_signature(block, None)
             block = self._stream.next_block()
         self._stream.read_end(block)
+
+
+def _check_length(contents: Iterable[ContentsEntry]) -> None:
+    """Refuse paths that no header holds, before they are compared: that takes the more memory the longer they are."""
+    for entry in contents:
+        check_path(entry.path)
+        if not fits_header(entry.path):
+            raise InvalidArchive(f"CONTENTS lists {entry.path!a}, a path for which a header of tar has no room.")
