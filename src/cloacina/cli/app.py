@@ -31,16 +31,15 @@ if TYPE_CHECKING:
 _EXIT_CODES = "\n".join(["\b", "Exit codes:", *(f"{code.value:>5}  {code.meaning}" for code in ExitCode)])
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+# In the order of use: run a file; make, build, look into, trust and unpack a package; look up what went wrong.
 app.command(short_help="Run a workflow out of a Python file.", epilog=_EXIT_CODES)(run)
+app.command(short_help="Make a project to build a package from.", epilog=_EXIT_CODES)(new)
+app.command(short_help="Lock a project's dependencies, and check for wheels.", epilog=_EXIT_CODES)(lock)
+app.command(short_help="Build one package of a project, for all its targets.", epilog=_EXIT_CODES)(build)
 app.command(short_help="Show what is in a package.", epilog=_EXIT_CODES)(inspect)
 app.command(short_help="Check that a package is unchanged, and who signed it.", epilog=_EXIT_CODES)(verify)
 app.command(short_help="Put a signature into a package.", epilog=_EXIT_CODES)(sign)
 app.command(short_help="Write the files of a package into a folder.", epilog=_EXIT_CODES)(extract)
-app.command(short_help="Make a project to build a package from.", epilog=_EXIT_CODES)(new)
-app.command(short_help="Build one package of a project, for all its targets.", epilog=_EXIT_CODES)(build)
-app.command(short_help="Choose the versions of a project's dependencies, and check for wheels.", epilog=_EXIT_CODES)(
-    lock
-)
 app.command(short_help="Show what an error code means, and what to do about it.")(explain)
 
 
@@ -69,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of `ExitCode`.
     """
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             # A character that the terminal's encoding lacks must not end a run.
@@ -92,3 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: this is a defect in Cloacina; please report it with the lines above", file=sys.stderr)
         return ExitCode.DEFECT
     return int(code or ExitCode.OK)
+
+
+def _open_what_is_closed() -> None:
+    """Let output go nowhere where the process was started without it, as `>&-` does and some services do.
+
+    Python then has no stream, and the next file that is opened would get its number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open

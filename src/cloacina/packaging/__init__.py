@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from cloacina.packaging.building.result import BuildPlan, BuildResult
     from cloacina.packaging.discovery import DiscoveredTask, Discovery, discover
     from cloacina.packaging.inspection import Inspection, inspect_package
-    from cloacina.packaging.isolated.import_check import ImportCheck, check_import
-    from cloacina.packaging.isolated.sdk import write_sdk
+    from cloacina.packaging.isolated.import_check import ImportCheck
     from cloacina.packaging.locking import Lock, LockChange, SelectedWheel, Uv, export_lock, find_uv, update_lock
     from cloacina.packaging.manifest.fingerprint import fingerprint_of
     from cloacina.packaging.manifest.json_schema import manifest_json_schema
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         load_private_key,
         sign_fingerprint,
         sign_package,
+        signatures_of,
     )
     from cloacina.packaging.sources import SourceFile, SourceSelection, select_sources
     from cloacina.packaging.targets import (
@@ -49,7 +49,7 @@ _LAZY: Final = {
     "cloacina.packaging.building.result": ("BuildPlan", "BuildResult"),
     "cloacina.packaging.discovery": ("DiscoveredTask", "Discovery", "discover"),
     "cloacina.packaging.manifest.fingerprint": ("fingerprint_of",),
-    "cloacina.packaging.isolated.import_check": ("ImportCheck", "check_import"),
+    "cloacina.packaging.isolated.import_check": ("ImportCheck",),
     "cloacina.packaging.inspection": ("Inspection", "inspect_package"),
     "cloacina.packaging.locking": (
         "Lock",
@@ -64,7 +64,6 @@ _LAZY: Final = {
     "cloacina.packaging.manifest.json_schema": ("manifest_json_schema",),
     "cloacina.packaging.building.progress": ("BuildProgress",),
     "cloacina.packaging.project": ("Project", "read_project"),
-    "cloacina.packaging.isolated.sdk": ("write_sdk",),
     "cloacina.packaging.signing": (
         "SignaturePolicy",
         "SignatureReport",
@@ -74,6 +73,7 @@ _LAZY: Final = {
         "load_private_key",
         "sign_fingerprint",
         "sign_package",
+        "signatures_of",
     ),
     "cloacina.packaging.sources": ("SourceFile", "SourceSelection", "select_sources"),
     "cloacina.packaging.targets": (
@@ -116,7 +116,6 @@ __all__ = [
     "Uv",
     "attach_signature",
     "build_package",
-    "check_import",
     "check_signatures",
     "discover",
     "export_lock",
@@ -136,9 +135,9 @@ __all__ = [
     "select_sources",
     "sign_fingerprint",
     "sign_package",
+    "signatures_of",
     "targets_of",
     "update_lock",
-    "write_sdk",
 ]
 
 
