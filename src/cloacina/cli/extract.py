@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cloacina.cli.exit_codes import ExitCode
+from cloacina.cli.refusal import plain
 from cloacina.cli.unwinding import Interrupted, interruption_unwinds
 from cloacina.errors import CommandError
 
@@ -72,7 +73,7 @@ def extract(
 def _lines(done: Extraction, folder: Path) -> Iterable[str]:
     about = done.package.manifest.package
     what = "all targets" if done.target is None else done.target.name
-    yield f"{folder}: {about.name} {about.version} for {what}"
+    yield f"{plain(str(folder))}: {about.name} {about.version} for {what}"
     yield f"  fingerprint  {done.package.fingerprint}"
     yield f"  written      {done.files:,} file{'' if done.files == 1 else 's'}, {done.size:,} bytes"
 

@@ -11,6 +11,7 @@ import typer
 
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.passphrase import passphrase_of
+from cloacina.cli.refusal import plain
 from cloacina.cli.unwinding import Interrupted, interruption_unwinds
 from cloacina.errors import CommandError, InvalidSignature
 
@@ -116,7 +117,7 @@ def _show(package: Package, key: PublicKey, *, as_json: bool) -> None:
         }
         print(json.dumps(document, indent=2))
         return
-    print(f"Signed {package.path}: {about.name} {about.version}")
+    print(f"Signed {plain(str(package.path))}: {about.name} {about.version}")
     print(f"  fingerprint  {package.fingerprint}")
     print(f"  key          {key.kind} {key.fingerprint}")
     if (others := len(package.signatures) - 1) > 0:

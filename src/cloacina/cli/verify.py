@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cloacina.cli.refusal import plain
 from cloacina.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def verify(
 
 def _lines(package: Package, settings: SignatureSettings, reports: tuple[SignatureReport, ...]) -> Iterable[str]:
     about = package.manifest.package
-    yield f"{package.path}: {about.name} {about.version}"
+    yield f"{plain(str(package.path))}: {about.name} {about.version}"
     yield f"  fingerprint  {package.fingerprint}"
     yield f"  content      is what the fingerprint says: {len(package.contents)} files"
     for report in reports:
