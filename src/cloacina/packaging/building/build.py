@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import StaleLock
 from cloacina.packaging.archive import Member
-from cloacina.packaging.building.making import BuildOptions, make_archive
+from cloacina.packaging.building.making import BuildOptions, find_tasks, make_archive
 from cloacina.packaging.building.output import check_output, put_in_place
 from cloacina.packaging.building.progress import NoProgress
 from cloacina.packaging.building.reproducibility import check_reproducible as compare_with_second_build
@@ -16,7 +16,6 @@ from cloacina.packaging.building.snapshot import take_snapshot
 from cloacina.packaging.building.source_date import source_date_epoch
 from cloacina.packaging.building.summaries import project_summary, tasks_summary, wheels_summary
 from cloacina.packaging.building.temporary import private_folder, remove_all_but
-from cloacina.packaging.discovery import discover
 from cloacina.packaging.isolated.import_check import DEFAULT_DEADLINE, check_import
 from cloacina.packaging.locking import export_lock, find_lock_file, find_uv
 from cloacina.packaging.locking.lock_file import read_lock_file, restore_lock_file
@@ -211,7 +210,7 @@ def plan_build(
     with private_folder() as private:
         # As in a build, what is not packed cannot be imported, and declares no task.
         snapshot = take_snapshot(project, selection, private / "project")
-        discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
+        discovery = find_tasks(project, snapshot)
     progress.end("discover", tasks_summary(discovery))
     progress.begin("wheels")
     wheels, stale = None, None

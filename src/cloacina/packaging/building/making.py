@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from cloacina.errors import OutputNotWritable, PackageTampered
+from cloacina.errors import OutputNotWritable, PackageTampered, ProjectError
 from cloacina.packaging.archive import Member, Package, read_package, write_archive
 from cloacina.packaging.building.assembly import assemble
 from cloacina.packaging.building.snapshot import take_snapshot
@@ -20,6 +20,7 @@ from cloacina.packaging.building.summaries import (
 from cloacina.packaging.building.temporary import ADVICE
 from cloacina.packaging.discovery import discover
 from cloacina.packaging.locking import export_lock, find_uv, update_lock
+from cloacina.packaging.manifest.models import MAXIMUM_TASKS
 from cloacina.packaging.project import read_project
 from cloacina.packaging.sizes import readable_size
 from cloacina.packaging.sources import select_sources
@@ -134,7 +135,7 @@ def make_archive(
     progress.end("project", project_summary(project, selection))
 
     progress.begin("discover")
-    discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
+    discovery = find_tasks(project, snapshot)
     progress.end("discover", tasks_summary(discovery))
 
     change = _update_lock(project, uv, options, progress)
@@ -159,6 +160,21 @@ def make_archive(
         lock_change=change,
         notes=tuple(dict.fromkeys(note for site in sites for note in site.notes)),
     )
+
+
+def find_tasks(project: Project, snapshot: Snapshot) -> Discovery:
+    """Find the tasks in the copies of a project's files.
+
+    Raises:
+        ProjectError: They cannot be found, or are more than a manifest holds.
+        DefinitionError: They make no workflow.
+    """
+    discovery = discover(snapshot.source_root, project.entry_module, project_root=snapshot.root)
+    if (count := len(discovery.tasks)) > MAXIMUM_TASKS:
+        raise ProjectError(
+            f"The project has {count:,} tasks, and a package holds {MAXIMUM_TASKS:,} at most. Divide it into several"
+        )
+    return discovery
 
 
 def _update_lock(project: Project, uv: Uv, options: BuildOptions, progress: BuildProgress) -> LockChange | None:
