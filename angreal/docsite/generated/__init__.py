@@ -42,6 +42,7 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-floor": benchmarks.floor_plot,
     "figures-machine": benchmarks.machine,
     "figures-memory": benchmarks.memory_plot,
+    "figures-packages": benchmarks.packages_table,
     "figures-targets": benchmarks.targets,
     "figures-waits": benchmarks.waits_table,
     "manifest": manifest_reference,
