@@ -342,3 +342,13 @@ def test_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "--check-reproducible" in out
     assert "Exit codes:" in out
+
+
+def test_the_name_of_a_file_does_not_command_the_terminal(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "a\x1b[31mb").touch()
+
+    assert main(["build", str(project), "--dry-run", "--verbose"]) == ExitCode.OK
+
+    shown = capsys.readouterr().out
+    assert "a\\x1b[31mb" in shown
+    assert "\x1b" not in shown

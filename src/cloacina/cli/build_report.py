@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from cloacina.cli.refusal import plain
 from cloacina.packaging.building.summaries import counted
 from cloacina.packaging.sizes import readable_size
 
@@ -156,7 +157,8 @@ def _tasks(discovery: Discovery) -> str:
 
 def _block(label: str, lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines):
-        yield f"{label if number == 0 else '':{_LABEL}} {line}"
+        # The name of a file may hold anything.
+        yield f"{label if number == 0 else '':{_LABEL}} {plain(line)}"
 
 
 def _line(label: str, text: str) -> str:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path  # Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cloacina.cli.exit_codes import ExitCode
+from cloacina.cli.unwinding import Interrupted, interruption_unwinds
 from cloacina.errors import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from types import FrameType
+    from collections.abc import Iterator
 
     from cloacina.packaging.locking import Lock, LockChange
     from cloacina.packaging.project import Project
@@ -55,7 +53,7 @@ def lock(
     targets = found.targets()
     uv = find_uv(allow_untested=allow_untested_uv)
     try:
-        with _termination_unwinds():
+        with interruption_unwinds():
             change = None
             if not check:
                 with Console(stderr=True).status("Resolving dependencies", spinner="line"):
@@ -65,9 +63,9 @@ def lock(
                     print("\n".join(_change_lines(change)), flush=True)
             locked = export_lock(found, uv, targets, offline=offline)
             path = find_lock_file(found, uv) if change is None else change.path
-    except _Terminated:
+    except Interrupted as interruption:
         print("interrupted: uv.lock is as it was", file=sys.stderr)
-        return ExitCode.TERMINATED
+        return interruption.exit_code
     if as_json:
         is_unicode = sys.stdout.encoding.lower().startswith("utf")
         print(json.dumps(_document(found, path, change, locked), indent=2, ensure_ascii=not is_unicode))
@@ -129,22 +127,3 @@ def _shown(path: Path) -> str:
         # On another drive of Windows there is no such path.
         return str(path)
     return min(relative, str(path), key=len)
-
-
-class _Terminated(BaseException):
-    """Raised in place of the end of the process: uv is ended, and uv.lock restored, on the way out."""
-
-
-@contextmanager
-def _termination_unwinds() -> Generator[None]:
-    """While it is entered, SIGTERM unwinds the program as Ctrl+C does."""
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
