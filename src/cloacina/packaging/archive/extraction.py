@@ -137,7 +137,8 @@ def _choose_target(package: Package, target: Target | None) -> Target:
         )
     if wanted.name not in known and (info.builds or wanted.platform not in known):
         raise TargetNotInPackage(
-            f"{info.name} {info.version} holds nothing for {wanted.name}. Its targets are {join_names(known)}."
+            f"{info.name} {info.version} holds nothing for {wanted.name}. Its targets are {join_names(known)}:"
+            " name one of them, or have the package built for this one as well."
         )
     return wanted
 

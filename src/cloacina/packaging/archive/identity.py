@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from cloacina.packaging.manifest.models import Manifest
 
+GET_IT_AGAIN = "Don't use it; get it again from who built it."
+"""What to do about a package that was changed."""
+
 
 def check_fingerprint(manifest: Manifest, document: Mapping[str, Any]) -> None:
     """Refuse a manifest whose fingerprint is not its own.
@@ -25,7 +28,7 @@ def check_fingerprint(manifest: Manifest, document: Mapping[str, Any]) -> None:
     if found != manifest.package.fingerprint:
         raise PackageTampered(
             f"The manifest was changed after the package was built: its fingerprint is {found}, and it says"
-            f" {manifest.package.fingerprint or 'nothing'}."
+            f" {manifest.package.fingerprint or 'nothing'}. {GET_IT_AGAIN}"
         )
 
 
@@ -45,7 +48,7 @@ def check_contents_hash(manifest: Manifest, contents: bytes) -> None:
     if found != expected:
         raise PackageTampered(
             f"CONTENTS was changed after the package was built: its sha256 is {found}, and the manifest says"
-            f" {expected}."
+            f" {expected}. {GET_IT_AGAIN}"
         )
 
 

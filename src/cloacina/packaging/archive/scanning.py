@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cloacina.errors import ArchiveLimitExceeded, InvalidArchive, PackageTampered, UnsafeArchive
 from cloacina.packaging.archive.contents import ContentsEntry, Member, parse_contents, path_order
-from cloacina.packaging.archive.identity import check_contents_hash, check_fingerprint, check_time
+from cloacina.packaging.archive.identity import GET_IT_AGAIN, check_contents_hash, check_fingerprint, check_time
 from cloacina.packaging.archive.layout import CONTENTS, FRAME, MANIFEST, TEXTS, check_layout, is_signature_path
 from cloacina.packaging.archive.limits import MAX_FILE_BYTES
 from cloacina.packaging.archive.names import check_path
@@ -133,7 +133,7 @@ class _Scanner:
         if found != entry.sha256:
             raise PackageTampered(
                 f"{entry.path!a} is not the file that was packed: its sha256 is {found}, and CONTENTS says"
-                f" {entry.sha256}."
+                f" {entry.sha256}. {GET_IT_AGAIN}"
             )
         self._members.append(entry)
 
@@ -146,14 +146,14 @@ class _Scanner:
         """
         if is_empty_block(block):
             what = entry.path if entry else "end"
-            raise PackageTampered(f"CONTENTS lists {what!a}, and the archive ends without it.")
+            raise PackageTampered(f"CONTENTS lists {what!a}, and the archive ends without it. {GET_IT_AGAIN}")
         header = parse_header(block)
         check_path(header.path)
         if not is_signature_path(header.path):
             self._refuse(header, entry)
         self._check_order(header)
         if entry is not None and path_order(header.path) > path_order(entry.path):
-            raise PackageTampered(f"CONTENTS lists {entry.path!a}, which is not in the archive.")
+            raise PackageTampered(f"CONTENTS lists {entry.path!a}, which is not in the archive. {GET_IT_AGAIN}")
         self._check_frame_header(header)
         described = ContentsEntry("", header.size, header.mode, header.path)
         check_signature_files(
@@ -179,14 +179,16 @@ class _Scanner:
         if entry is None or path != entry.path:
             self._check_order(header)
             if entry is not None and path_order(path) > path_order(entry.path):
-                raise PackageTampered(f"CONTENTS lists {entry.path!a}, and the archive has {path!a} in its place.")
-            raise PackageTampered(f"{path!a} is in the archive, and CONTENTS does not list it.")
+                raise PackageTampered(
+                    f"CONTENTS lists {entry.path!a}, and the archive has {path!a} in its place. {GET_IT_AGAIN}"
+                )
+            raise PackageTampered(f"{path!a} is in the archive, and CONTENTS does not list it. {GET_IT_AGAIN}")
         for what, found, listed in (
             ("size", header.size, entry.size),
             ("mode", f"{header.mode:04o}", f"{entry.mode:04o}"),
         ):
             if found != listed:
-                raise PackageTampered(f"{path!a} has the {what} {found}, and CONTENTS says {listed}.")
+                raise PackageTampered(f"{path!a} has the {what} {found}, and CONTENTS says {listed}. {GET_IT_AGAIN}")
         raise InvalidArchive(f"{path!a} has the time {header.mtime}; expected {self._mtime}, which the first file has.")
 
     def _read_end(self) -> None:

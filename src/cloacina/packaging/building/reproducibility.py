@@ -94,7 +94,10 @@ def compare(first: Path, second: Path) -> None:
             "Two builds hold the same files, and their archives differ. The library that compresses may be of another "
             "version"
         )
-    raise NotReproducible(f"Two builds differ in {len(differing)} file{'s'[: len(differing) > 1]}:{''.join(lines)}")
+    raise NotReproducible(
+        f"Two builds differ in {len(differing)} file{'s'[: len(differing) > 1]}:{''.join(lines)}\n"
+        "Leave out what is written while building, with [tool.cloacina] exclude"
+    )
 
 
 def _how(path: str, first: dict[str, tuple[str, int]], second: dict[str, tuple[str, int]]) -> str:
