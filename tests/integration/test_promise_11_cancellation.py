@@ -218,19 +218,28 @@ async def test_what_was_completed_before_a_cancel_stays(runner: AsyncRunner, unt
     assert result.tasks["first"].status == "Completed"
 
 
-async def test_cancelling_before_anything_has_started(runner: AsyncRunner) -> None:
-    started: list[int] = []
+@_BOTH_KINDS
+async def test_cancelling_before_anything_has_started(kind: str, runner: AsyncRunner) -> None:
+    started: set[int] = set()
 
-    @task
-    def work(context: Context) -> None:
-        started.append(1)
+    @task(id="async")
+    async def work(context: Context) -> None:
+        started.add(context["number"])
 
-    executions = await runner.submit_many(Workflow("works", tasks=[work]), [None] * 20)
+    @task(id="blocking")
+    def blocking_work(context: Context) -> None:
+        started.add(context["number"])
+
+    workflow = Workflow("works", tasks=[work if kind == "async def" else blocking_work])
+    executions = await runner.submit_many(workflow, [{"number": number} for number in range(20)])
     for execution in executions[1:]:
         await execution.cancel()
     results = [await execution.wait(timeout=20) for execution in executions]
     assert {result.status for result in results} <= {"Completed", "Cancelled"}
-    assert sum(result.status == "Completed" for result in results) == len(started)
+    # A body that has begun when it is cancelled may run to its end, and is reported as cancelled all the same.
+    completed = {number for number, result in enumerate(results) if result.status == "Completed"}
+    assert 0 in completed
+    assert completed <= started
 
 
 @_BOTH_KINDS
