@@ -250,7 +250,7 @@ class AsyncRunner:
 
         Args:
             execution_id: The execution.
-            after: Only those behind the event of this id.
+            after: Only those behind the event of this number.
             limit: How many at most, from 1; None for all.
         """
         return await self._engine.read(queries.events, execution_id, after, limit)

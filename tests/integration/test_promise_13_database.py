@@ -48,7 +48,7 @@ class _Reader:
         return self.rows("SELECT phase, outcome FROM waits WHERE task_id = ? ORDER BY id", name)
 
     def events(self, name: str) -> list[str]:
-        query = "SELECT type FROM execution_events WHERE task_id = ? ORDER BY id"
+        query = "SELECT type FROM execution_events WHERE task_id = ? ORDER BY number"
         return [kind for (kind,) in self.rows(query, name)]
 
 
@@ -135,7 +135,7 @@ async def test_events_tell_of_an_execution_in_order(database: _Reader) -> None:
     async with AsyncRunner(database.path, max_concurrent_tasks=1) as runner:
         result = (await runner.execute(Workflow("works", tasks=[flaky, after]))).raise_for_status()
         told = await runner.events(result.id)
-    stored = database.rows("SELECT type, task_id, attempt, slot FROM execution_events ORDER BY id")
+    stored = database.rows("SELECT type, task_id, attempt, slot FROM execution_events ORDER BY execution_id, number")
     assert stored == [
         ("execution_created", None, None, None),
         ("execution_started", None, None, None),

@@ -277,7 +277,7 @@ async def test_events_are_read_from_where_one_stopped() -> None:
         events = await runner.events(result.id)
         assert [event.type for event in events][:2] == ["execution_created", "execution_started"]
         assert await runner.events(result.id, limit=2) == events[:2]
-        assert await runner.events(result.id, after=events[1].id) == events[2:]
+        assert await runner.events(result.id, after=events[1].number) == events[2:]
 
 
 async def test_two_runners_share_one_file(tmp_path: Path, until_wait: UntilWait) -> None:

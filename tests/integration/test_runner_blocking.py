@@ -62,7 +62,7 @@ def test_it_has_the_methods_of_the_async_runner() -> None:
         assert len(runner.executions(workflow="double", status="Completed", limit=3)) == 3
         assert [record.task_id for record in runner.tasks(result.id)] == ["double"]
         events = runner.events(result.id)
-        assert runner.events(result.id, after=events[0].id, limit=1) == events[1:2]
+        assert runner.events(result.id, after=events[0].number, limit=1) == events[1:2]
 
         execution = runner.submit(_gated(gate, is_waiting))
         assert is_waiting.wait(20)

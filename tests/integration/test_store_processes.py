@@ -121,7 +121,7 @@ def unit(number: int) -> list[Change]:
     return [
         changes.new_execution(name, "w", "v", "{}", 1.0),
         changes.new_task(f"{name}-t", name, "load", 0, TaskStatus.READY),
-        changes.event(name, None, None, EventType.EXECUTION_CREATED, 1.0),
+        changes.event(name, 1, None, None, EventType.EXECUTION_CREATED, 1.0),
     ]
 
 
@@ -166,7 +166,7 @@ for number in itertools.count():
         [
             changes.new_execution(name, "w", "v", "{}", 1.0),
             changes.new_task(f"{name}-t", name, "load", 0, TaskStatus.READY),
-            changes.event(name, None, None, EventType.EXECUTION_CREATED, 1.0),
+            changes.event(name, 1, None, None, EventType.EXECUTION_CREATED, 1.0),
         ],
         partial(acknowledge, number),
     )

@@ -27,7 +27,7 @@ class History:
     ) -> None:
         at = BEGIN + timedelta(seconds=seconds)
         number = len(self.events) + 1
-        self.events.append(EventRecord(number, "x", task, task, kind, at, attempt, 0, detail or None))
+        self.events.append(EventRecord("x", number, task, task, kind, at, attempt, 0, detail or None))
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ def opened() -> Generator[tuple[GroupCommit, sqlite3.Connection]]:
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
-    cursor = connection.execute(f"SELECT * FROM {table} ORDER BY id")
+    key = "execution_id, number" if table == "execution_events" else "id"
+    cursor = connection.execute(f"SELECT * FROM {table} ORDER BY {key}")
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
@@ -45,8 +46,8 @@ def test_every_parameter_ends_in_its_column() -> None:
             changes.execution_state("e", ExecutionStatus.FAILED, 3.5, 4.5, '{"b": 2}', '{"x": 1}'),
             changes.task_state("t", TaskStatus.RUNNING, SubStatus.DEFERRED, 3, 5.5, 6.5, '{"c": 3}', '{"y": 2}'),
             changes.wait_state("w", WaitPhase.ENDED, 12, 7.5, 4, "no such host", "timed out", 8.5),
-            changes.event("e", "t", "load", EventType.TASK_DEFERRED, 10.5, 3, 2, '{"d": 4}'),
-            changes.event("e", None, None, EventType.EXECUTION_FAILED, 11.5),
+            changes.event("e", 1, "t", "load", EventType.TASK_DEFERRED, 10.5, 3, 2, '{"d": 4}'),
+            changes.event("e", 2, None, None, EventType.EXECUTION_FAILED, 11.5),
         ],
     ]
     with opened() as (commits, connection):
@@ -101,8 +102,8 @@ def test_every_parameter_ends_in_its_column() -> None:
         ]
         first, second = rows(connection, "execution_events")
         assert first == {
-            "id": 1,
             "execution_id": "e",
+            "number": 1,
             "task_execution_id": "t",
             "task_id": "load",
             "type": "task_deferred",
@@ -141,21 +142,11 @@ def test_any_number_of_rows_is_written(count: int) -> None:
 
 
 def test_events_are_stored_in_the_order_of_the_queue() -> None:
-    units = [[changes.event("e", None, None, EventType.TASK_READY, float(n))] for n in range(150)]
+    units = [[changes.event("e", n, None, None, EventType.TASK_READY, float(n))] for n in range(150)]
     with opened() as (commits, connection):
         commits.commit([[EXECUTION], *units])
 
         assert [row["at"] for row in rows(connection, "execution_events")] == [float(n) for n in range(150)]
-
-
-def test_ids_of_events_grow_from_the_greatest_on_although_older_ones_are_deleted() -> None:
-    event = changes.event("e", None, None, EventType.TASK_READY, 1.0)
-    with opened() as (commits, connection):
-        commits.commit([[EXECUTION, event, event, event]])
-        connection.execute("DELETE FROM execution_events WHERE id < 3")
-        commits.commit([[event]])
-
-        assert [row["id"] for row in rows(connection, "execution_events")] == [3, 4]
 
 
 REFUSED_UNITS: dict[str, tuple[list[Change], type[Exception]]] = {
@@ -164,10 +155,14 @@ REFUSED_UNITS: dict[str, tuple[list[Change], type[Exception]]] = {
         sqlite3.IntegrityError,
     ),
     "event of no execution": (
-        [changes.event("nowhere", None, None, EventType.TASK_READY, 1.0)],
+        [changes.event("nowhere", 1, None, None, EventType.TASK_READY, 1.0)],
         sqlite3.IntegrityError,
     ),
     "execution that exists": ([EXECUTION], sqlite3.IntegrityError),
+    "event of a number that exists": (
+        [changes.event("e", 1, None, None, EventType.TASK_READY, 1.0)],
+        sqlite3.IntegrityError,
+    ),
     "task twice in an execution": (
         [changes.new_task("t2", "e", "load", 0, TaskStatus.READY)],
         sqlite3.IntegrityError,
@@ -177,7 +172,7 @@ REFUSED_UNITS: dict[str, tuple[list[Change], type[Exception]]] = {
         RowMissing,
     ),
     "value that the driver cannot bind": (
-        [(changes.EVENT, ("e", None, None, "x", object(), 1, 1, None))],
+        [(changes.EVENT, ("e", 3, None, None, "x", object(), 1, 1, None))],
         sqlite3.Error,
     ),
     "unknown kind": ([(99, ("e",))], IndexError),
@@ -187,8 +182,8 @@ REFUSED_UNITS: dict[str, tuple[list[Change], type[Exception]]] = {
 @pytest.mark.parametrize("name", REFUSED_UNITS)
 def test_refused_unit_is_left_out_whole_and_takes_nothing_with_it(name: str) -> None:
     refused, error = REFUSED_UNITS[name]
-    before = [changes.event("e", None, None, EventType.TASK_STARTED, 1.0)]
-    poisoned = [changes.event("e", None, None, EventType.TASK_FAILED, 2.0), *refused]
+    before = [changes.event("e", 1, None, None, EventType.TASK_STARTED, 1.0)]
+    poisoned = [changes.event("e", 2, None, None, EventType.TASK_FAILED, 2.0), *refused]
     after = [changes.task_state("t", TaskStatus.RUNNING, SubStatus.ACTIVE, 1, 3.0, None, None, None)]
     with opened() as (commits, connection):
         commits.commit([[EXECUTION, TASK]])
@@ -256,7 +251,8 @@ def histories(draw: st.DrawFn) -> list[list[Change]]:
                 unit.append(changes.wait_state(row, phase, number, draw(moments), step, None, draw(texts), None))
             else:
                 row = draw(st.sampled_from(executions))
-                unit.append(changes.event(row, None, None, draw(st.sampled_from(EventType)), float(number), step))
+                kind_of_event = draw(st.sampled_from(EventType))
+                unit.append(changes.event(row, number * 10 + step, None, None, kind_of_event, float(number), step))
         units.append(unit)
     return units
 

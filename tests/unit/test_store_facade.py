@@ -60,7 +60,7 @@ async def test_many_reads_at_once_while_writing(store: Store, anyio_backend: str
     found: list[int] = []
 
     async def write_and_read(number: int) -> None:
-        store.write([execution(number), changes.event(f"{number:04}", None, None, EventType.TASK_READY, 1.0)])
+        store.write([execution(number), changes.event(f"{number:04}", 1, None, None, EventType.TASK_READY, 1.0)])
         events = await store.read(queries.events, f"{number:04}")
         found.append(len(events))
 

@@ -31,7 +31,7 @@ def execution(name: str) -> Change:
 
 
 def started(name: str) -> Change:
-    return changes.event(name, None, None, EventType.EXECUTION_STARTED, 1.0)
+    return changes.event(name, 1, None, None, EventType.EXECUTION_STARTED, 1.0)
 
 
 class Transactions:

@@ -29,7 +29,7 @@ def execution(name: str) -> Change:
 
 
 def started(name: str) -> Change:
-    return changes.event(name, None, None, EventType.EXECUTION_STARTED, 1.0)
+    return changes.event(name, 1, None, None, EventType.EXECUTION_STARTED, 1.0)
 
 
 def test_refused_unit_is_told_and_its_companions_are_stored(

@@ -15,7 +15,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def events(*told: tuple[float, str | None, EventType, int | None]) -> list[EventRecord]:
     return [
-        EventRecord(number, "x", task, task, kind, BEGIN + timedelta(seconds=at), 1, slot, None)
+        EventRecord("x", number, task, task, kind, BEGIN + timedelta(seconds=at), 1, slot, None)
         for number, (at, task, kind, slot) in enumerate(told, 1)
     ]
 

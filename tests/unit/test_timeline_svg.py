@@ -19,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def events(*told: tuple[float, str, EventType, int | None]) -> list[EventRecord]:
     return [
-        EventRecord(number, "x", task, task, kind, BEGIN + timedelta(seconds=at), 1, slot, None)
+        EventRecord("x", number, task, task, kind, BEGIN + timedelta(seconds=at), 1, slot, None)
         for number, (at, task, kind, slot) in enumerate(told, 1)
     ]
 

@@ -33,7 +33,7 @@ def to_rows(events: Sequence[EventRecord]) -> list[list[Any]]:
 def from_rows(rows: Iterable[Sequence[Any]]) -> list[EventRecord]:
     """Return the events that `to_rows` was given, as far as it kept them."""
     return [
-        EventRecord(number, "recorded", task, task, EventType(kind), _BEGIN + timedelta(milliseconds=at), 1, slot, None)
+        EventRecord("recorded", number, task, task, EventType(kind), _BEGIN + timedelta(milliseconds=at), 1, slot, None)
         for number, (at, task, kind, slot) in enumerate(rows, 1)
     ]
 

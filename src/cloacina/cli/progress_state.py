@@ -110,7 +110,7 @@ class ExecutionProgress:
         """Take in the events behind the last, and return the changes of tasks."""
         changes: list[StateChange] = []
         for event in events:
-            self.last_event = event.id
+            self.last_event = event.number
             self.started_at = self.started_at or event.at
             state = _STATES.get(event.type)
             if event.task_id is None or state is None:

@@ -9,6 +9,8 @@ from cloacina.store import changes
 from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloacina.store.changes import Change
     from cloacina.store.records import EventType, SubStatus
     from cloacina.task import TaskDefinition
@@ -29,6 +31,7 @@ class TaskExecution:
         finished_at: When the last attempt ended.
         changes: What it changed in its context, as JSON.
         error: What the last attempt failed with, as JSON.
+        event_numbers: Counts the events of the execution.
     """
 
     __slots__ = (
@@ -36,6 +39,7 @@ class TaskExecution:
         "changes",
         "definition",
         "error",
+        "event_numbers",
         "execution_id",
         "finished_at",
         "id",
@@ -46,7 +50,13 @@ class TaskExecution:
     )
 
     def __init__(
-        self, task_execution_id: str, execution_id: str, definition: TaskDefinition, position: int, status: TaskStatus
+        self,
+        task_execution_id: str,
+        execution_id: str,
+        definition: TaskDefinition,
+        position: int,
+        status: TaskStatus,
+        event_numbers: Iterator[int],
     ) -> None:
         self.id = task_execution_id
         self.execution_id = execution_id
@@ -59,6 +69,7 @@ class TaskExecution:
         self.finished_at: float | None = None
         self.changes: str | None = None
         self.error: str | None = None
+        self.event_numbers = event_numbers
 
     def creation(self) -> Change:
         """Return the change that stores this task execution as new."""
@@ -80,7 +91,15 @@ class TaskExecution:
     def event(self, kind: EventType, at: float, slot: int | None = None, detail: str | None = None) -> Change:
         """Return the change that stores an event of this task execution."""
         return changes.event(
-            self.execution_id, self.id, self.definition.id, kind, at, self.attempt or None, slot, detail
+            self.execution_id,
+            next(self.event_numbers),
+            self.id,
+            self.definition.id,
+            kind,
+            at,
+            self.attempt or None,
+            slot,
+            detail,
         )
 
     def record(self) -> TaskRecord:

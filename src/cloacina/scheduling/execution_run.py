@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from functools import partial
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -70,6 +71,7 @@ class ExecutionRun:
     __slots__ = (
         "_attempts",
         "_context",
+        "_event_numbers",
         "_is_cancelled",
         "_merger",
         "_missing",
@@ -112,9 +114,15 @@ class ExecutionRun:
         self._resources = resources
         self._owner = owner
         graph = workflow.graph
+        self._event_numbers = numbers = count(1)
         self.tasks = [
             TaskExecution(
-                new_id(), self.id, definition, position, TaskStatus.PENDING if dependencies else TaskStatus.READY
+                new_id(),
+                self.id,
+                definition,
+                position,
+                TaskStatus.PENDING if dependencies else TaskStatus.READY,
+                numbers,
             )
             for position, (definition, dependencies) in enumerate(zip(graph.tasks, graph.dependencies, strict=True))
         ]
@@ -142,7 +150,7 @@ class ExecutionRun:
         return [
             changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now),
             *[task.creation() for task in self.tasks],
-            changes.event(self.id, None, None, EventType.EXECUTION_CREATED, now),
+            self._event(EventType.EXECUTION_CREATED, now),
         ]
 
     def start(self) -> None:
@@ -177,7 +185,7 @@ class ExecutionRun:
         self.status = ExecutionStatus.RUNNING
         return [
             changes.execution_state(self.id, self.status, now, None, None, None),
-            changes.event(self.id, None, None, EventType.EXECUTION_STARTED, now),
+            self._event(EventType.EXECUTION_STARTED, now),
         ]
 
     def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:
@@ -250,8 +258,7 @@ class ExecutionRun:
             self._log(logging.WARNING, "attempt %(attempt)d of task %(task)r failed, the last: %(error)s", task, record)
         else:
             self._log(logging.WARNING, "task %(task)r cannot start: %(error)s", task, record)
-        skipped = self._skip_descendants(position, now)
-        self._finish_task(task, TaskStatus.FAILED, now, slot, extra=skipped)
+        self._finish_task(task, TaskStatus.FAILED, now, slot)
 
     def _skip_descendants(self, position: int, now: float) -> list[Change]:
         detail = json.dumps({"because": self.tasks[position].definition.id})
@@ -274,12 +281,13 @@ class ExecutionRun:
         now: float,
         slot: int | None,
         on_commit: Callable[[], None] | None = None,
-        extra: list[Change] | None = None,
     ) -> None:
         """Store the end of a task; with the last one, in the same transaction, the end of the execution."""
         task.finish(status, now)
         self._remaining -= 1
-        batch = [task.state(), task.event(_FINAL_EVENTS[status], now, slot), *(extra or ())]
+        batch = [task.state(), task.event(_FINAL_EVENTS[status], now, slot)]
+        if status is TaskStatus.FAILED:
+            batch += self._skip_descendants(task.position, now)
         if self._remaining:
             self._resources.write(batch, on_commit)
         else:
@@ -355,7 +363,7 @@ class ExecutionRun:
         error = None if self.error is None else self.error.to_json()
         return [
             changes.execution_state(self.id, self.status, self._started_at, now, encode_mapping(self._context), error),
-            changes.event(self.id, None, None, _EXECUTION_EVENTS[self.status], now),
+            self._event(_EXECUTION_EVENTS[self.status], now),
         ]
 
     def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
@@ -418,6 +426,9 @@ class ExecutionRun:
                 tasks=TaskRecords(self.workflow.graph, self.tasks),
             )
         return self._result
+
+    def _event(self, kind: EventType, at: float) -> Change:
+        return changes.event(self.id, next(self._event_numbers), None, None, kind, at)
 
     def _log(self, level: int, message: str, task: TaskExecution, record: ErrorRecord, delay: float = 0.0) -> None:
         task_id, error = task.definition.id, f"{record.type}: {record.message}"

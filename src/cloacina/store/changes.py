@@ -119,6 +119,7 @@ def wait_state(
 
 def event(
     execution_id: str,
+    number: int,
     task_execution_id: str | None,
     task_id: str | None,
     type: EventType,  # noqa: A002 - the name of the column
@@ -127,5 +128,5 @@ def event(
     slot: int | None = None,
     detail_json: str | None = None,
 ) -> Change:
-    """Add an event."""
-    return EVENT, (execution_id, task_execution_id, task_id, type._value_, at, attempt, slot, detail_json)
+    """Add an event; `number` counts the execution's events, from 1."""
+    return EVENT, (execution_id, number, task_execution_id, task_id, type._value_, at, attempt, slot, detail_json)

@@ -87,16 +87,16 @@ def events(
     Args:
         connection: Where to read.
         execution_id: The execution.
-        after: Only those behind the event of this id.
+        after: Only those behind the event of this number.
         limit: How many at most, from 1; None for all.
 
     Raises:
         InvalidOption: The limit is below 1.
     """
     table = execution_events
-    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.id)
+    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.number)
     if after is not None:
-        query = query.where(table.c.id > after)
+        query = query.where(table.c.number > after)
     if limit is not None:
         query = query.limit(_limit(limit))
     return [_event(row) for row in connection.execute(query)]
@@ -177,8 +177,8 @@ def _task(row: Row[Any]) -> TaskRecord:
 
 def _event(row: Row[Any]) -> EventRecord:
     return EventRecord(
-        id=row.id,
         execution_id=row.execution_id,
+        number=row.number,
         task_execution_id=row.task_execution_id,
         task_id=row.task_id,
         type=EventType(row.type),

@@ -206,10 +206,10 @@ class TaskRecord:
 class EventRecord:
     """One thing that happened. Events are only ever added."""
 
-    id: int
-    """The event's number; it grows in the order in which events were stored."""
     execution_id: str
     """The execution in which it happened."""
+    number: int
+    """Counts the execution's events in the order in which they happened, from 1."""
     task_execution_id: str | None
     """The task execution to which it happened; None for an event of the execution itself."""
     task_id: str | None

@@ -34,7 +34,7 @@ _INSERTS: dict[int, tuple[Table, tuple[str, ...]]] = {
     ),
     changes.EVENT: (
         execution_events,
-        ("execution_id", "task_execution_id", "task_id", "type", "at", "attempt", "slot", "detail"),
+        ("execution_id", "number", "task_execution_id", "task_id", "type", "at", "attempt", "slot", "detail"),
     ),
 }
 _UPDATES: dict[int, tuple[Table, tuple[str, ...]]] = {
