@@ -1,7 +1,8 @@
-"""Canonical JSON: one text for each value, so that values can be compared by their text.
+"""JSON text of values: one form for each number and string, no spaces, and keys in the order of the value.
 
-Keys are sorted, there are no spaces, characters outside of ASCII stand as they are. What JSON cannot hold is refused,
-with the path to it; the json module would turn the key 1 into "1", and write NaN, which no other parser reads.
+So a value comes back as it was written, and most comparisons are those of two texts. Where the order of keys must not
+count, `is_same_value` looks past it. What JSON cannot hold is refused, with the path to it; the json module would turn
+the key 1 into "1", and write NaN, which no other parser reads.
 """
 
 from __future__ import annotations
@@ -25,14 +26,13 @@ _SMALL_INT: Final = 1 << 63
 _SURROGATE: Final = "It holds half of a surrogate pair, which no text file can store; decode the text it came from anew"
 
 # The depth is checked before encoding, so the encoder need not look for cycles.
-_encoder: Final = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, sort_keys=True, check_circular=False, separators=(",", ":")
-)
+_encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+_sorting_encoder: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, check_circular=False)
 _decoder: Final = json.JSONDecoder()
 
 
 def encode(value: Any, path: str = "context") -> str:
-    """Return the canonical JSON text of a value: sorted keys, no spaces, characters outside of ASCII as they are.
+    """Return the JSON text of a value: keys in their order, no spaces, characters outside of ASCII as they are.
 
     Args:
         value: A JSON value.
@@ -46,7 +46,7 @@ def encode(value: Any, path: str = "context") -> str:
         from cloacina.context import encode
 
         print(encode({"b": [1, 2.0, None], "a": "ü"}))
-        #> {"a":"ü","b":[1,2.0,null]}
+        #> {"b":[1,2.0,null],"a":"ü"}
         ```
     """
     try:
@@ -61,8 +61,31 @@ def decode(text: str) -> Any:
     return _decoder.raw_decode(text)[0]
 
 
+def is_same_value(text: str, other: str) -> bool:
+    """Return whether two texts that `encode` made are of the same value, in whatever order the keys of objects stand.
+
+    As in the texts, 1, 1.0 and true are three values.
+
+    Example:
+        ```python
+        from cloacina.context import is_same_value
+
+        print(is_same_value('{"a":1,"b":2}', '{"b":2,"a":1}'), is_same_value("1", "1.0"))
+        #> True False
+        ```
+    """
+    if text == other:
+        return True
+    # Another order of the keys is a text of the same length.
+    return len(text) == len(other) and "{" in text and _sorted(text) == _sorted(other)
+
+
+def _sorted(text: str) -> str:
+    return _sorting_encoder.encode(decode(text))
+
+
 def encode_values(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the canonical JSON text of each value of a mapping.
+    """Return the JSON text of each value of a mapping.
 
     Raises:
         NotJSONSerializable: A key is not a string, or JSON cannot hold a value; the message names its path.
@@ -75,7 +98,7 @@ def encode_values(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def encode_item(key: str, value: Any) -> str:
-    """Return the canonical JSON text of the value that a context has under a key.
+    """Return the JSON text of the value that a context has under a key.
 
     Raises:
         NotJSONSerializable: JSON cannot hold the value; the message names its path.
@@ -100,17 +123,17 @@ def check_item(key: str, value: Any) -> None:
 
 
 def encode_mapping(encoded: Mapping[str, str]) -> str:
-    """Return the canonical JSON text of an object whose values are JSON text already.
+    """Return the JSON text of an object whose values are JSON text already.
 
     Example:
         ```python
         from cloacina.context import encode_mapping
 
         print(encode_mapping({"b": "[1,2]", "a": "null"}))
-        #> {"a":null,"b":[1,2]}
+        #> {"b":[1,2],"a":null}
         ```
     """
-    return "{" + ",".join([f"{encode_basestring(key)}:{encoded[key]}" for key in sorted(encoded)]) + "}"
+    return "{" + ",".join([f"{encode_basestring(key)}:{text}" for key, text in encoded.items()]) + "}"
 
 
 class _Refused(Exception):

@@ -2,7 +2,8 @@
 
 A `Context` stands on a *base*, the values that a task starts with, as JSON text. A value is decoded when it is first
 read, afresh for each context, so that a list which one task changes in place never shows up in another task. What the
-task did is the difference from the base, compared as canonical JSON text: `1`, `1.0` and `true` are three values.
+task did is the difference from the base, compared as JSON text: `1`, `1.0` and `true` are three values, and an object
+whose keys stand in another order is another one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,18 @@ import reprlib
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
-from cloacina.canonical_json import check_item, decode, encode, encode_item, encode_mapping, encode_values
+from cloacina.canonical_json import (
+    check_item,
+    decode,
+    encode,
+    encode_item,
+    encode_mapping,
+    encode_values,
+    is_same_value,
+)
 from cloacina.errors import ContextSealed
 
-__all__ = ["Context", "decode", "encode", "encode_mapping", "encode_values"]
+__all__ = ["Context", "decode", "encode", "encode_mapping", "encode_values", "is_same_value"]
 
 _EMPTY: Final[Mapping[str, str]] = {}
 _repr: Final = reprlib.Repr()
@@ -27,7 +36,8 @@ class Context(MutableMapping[str, Any]):
     Values are what JSON holds: None, booleans, finite numbers, strings, lists, and dicts with string keys. Anything
     else is refused when it is written. A tuple is accepted, and reaches other tasks as a list; so does a member of an
     `IntEnum` or `StrEnum`, as its number or text. A list or dict may be changed in place: the change is noticed, and
-    checked, when the task ends.
+    checked, when the task ends. Other tasks and the result get the keys in the order in which they were written, those
+    of each dict and those of the context; a key that is written anew keeps its place among them.
 
     Args:
         values: The values that the context starts with. They are copied: the context never changes them.
@@ -65,7 +75,7 @@ class Context(MutableMapping[str, Any]):
         """Return a context that stands on values which are JSON text already.
 
         Args:
-            base: The canonical JSON text of each value, as `encode` makes it. It is neither copied nor changed, and
+            base: The JSON text of each value, as `encode` makes it. It is neither copied nor changed, and
                 must not be changed by others while the context is in use.
         """
         context = cls()
@@ -142,9 +152,10 @@ class Context(MutableMapping[str, Any]):
         }
 
     def changes(self) -> dict[str, str | None]:
-        """Return what differs from the base: the canonical JSON text of each changed key, None for a deleted one.
+        """Return what differs from the base: the JSON text of each changed key, None for a deleted one.
 
-        Keys that were neither read nor written cost nothing. Writing the value that a key has already is no change.
+        Keys that were neither read nor written cost nothing. Writing the value that a key has already is no change;
+        putting the keys of an object into another order is one.
 
         Raises:
             NotJSONSerializable: A list or dict was changed in place to hold what JSON cannot.

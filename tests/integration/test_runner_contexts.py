@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +13,7 @@ from cloacina import AsyncRunner, Context, ContextConflict, NotJSONSerializable,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from cloacina import ExecutionResult
 
@@ -65,6 +69,37 @@ async def test_a_task_sees_the_initial_context_and_what_all_its_ancestors_change
     assert seen["join"] == {"initial": 0, "root": 1, "left": [1], "right": {"a": 1}}
     assert seen["only_left"] == {"initial": 0, "root": 1, "left": [1]}
     assert result.context == {"initial": 0, "root": 1, "left": [1], "right": {"a": 1}, "aside": True}
+
+
+async def test_keys_reach_tasks_the_result_and_the_store_in_the_order_in_which_they_were_written(
+    tmp_path: Path,
+) -> None:
+    seen: dict[str, list[str]] = {}
+    row = {"name": "Ada", "id": 7, "born": {"year": 1815, "month": 12}}
+
+    def look(context: Context) -> None:
+        seen.update(initial=list(context["initial"]), row=list(context["row"]), born=list(context["row"]["born"]))
+        seen["context"] = list(context)
+
+    tasks = [
+        _step("load", _sets(zeta=1, row=row, alpha=1)),
+        _step("rewrite", _sets(zeta=2, beta=1), ["load"]),
+        _step("look", look, ["rewrite"]),
+    ]
+    initial = {"later": 1, "initial": {"b": 1, "a": 2}}
+    async with AsyncRunner(tmp_path / "order.db") as runner:
+        context = (await runner.execute(Workflow("order", tasks=tasks), initial)).context
+    with closing(sqlite3.connect(tmp_path / "order.db")) as database:
+        ((stored,),) = database.execute("SELECT final_context FROM workflow_executions")
+    assert seen == {
+        "initial": ["b", "a"],
+        "row": ["name", "id", "born"],
+        "born": ["year", "month"],
+        "context": ["later", "initial", "zeta", "row", "alpha", "beta"],
+    }
+    for found in (context, json.loads(stored)):
+        assert list(found) == seen["context"]
+        assert json.dumps(found["row"]) == json.dumps(row)
 
 
 async def test_an_ancestor_s_value_is_superseded_by_its_descendant_s() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from cloacina import Context
-from cloacina.context import decode, encode, encode_mapping, encode_values
+from cloacina.context import decode, encode, encode_mapping, encode_values, is_same_value
 
 KEYS = st.text(max_size=3)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -74,7 +74,23 @@ def test_changes_applied_to_the_base_are_the_final_values(
 def test_a_value_survives_the_round_trip(value: Any) -> None:
     text = encode(value)
     assert encode(decode(text)) == text
-    assert text == json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert text == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def reordered(value: Any) -> Any:
+    """Return the same value, the keys of every dict in it the other way around."""
+    if isinstance(value, dict):
+        items: list[tuple[str, Any]] = list(value.items())[::-1]
+        return {key: reordered(item) for key, item in items}
+    return [reordered(item) for item in value] if isinstance(value, list) else value
+
+
+@given(VALUES, VALUES)
+def test_a_value_is_the_same_in_any_order_of_its_keys_and_no_other_value_is(value: Any, other: Any) -> None:
+    text = encode(value)
+    assert is_same_value(text, encode(reordered(value)))
+    same = json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert is_same_value(text, encode(other)) is same
 
 
 @given(MAPPINGS)

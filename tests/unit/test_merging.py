@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, strategies as st
 
 from cloacina import Context, Workflow, task
@@ -138,7 +139,21 @@ def test_a_state_that_nothing_was_changed_in_is_shared() -> None:
     assert merger.resolve(_INITIAL, NOTHING_WRITTEN)[0] is _INITIAL
 
 
+@pytest.mark.parametrize(("merge", "stands"), [("fail", "first"), ("last", "second"), ({"a": len}, "first")])
+def test_the_same_dict_in_another_order_is_no_conflict(merge: Any, stands: str) -> None:
+    merger = ContextMerger(_workflow(((frozenset(), {}), (frozenset(), {})), merge=merge))
+    texts = {"first": '{"x":[{"p":1,"q":2}],"y":1}', "second": '{"y":1,"x":[{"q":2,"p":1}]}'}
+    values, conflicts = merger.resolve(_INITIAL, {"a": ((0, texts["first"]), (1, texts["second"]))})
+    assert (values["a"], conflicts) == (texts[stands], {})
+
+
+def test_one_and_one_point_zero_under_a_key_are_a_conflict_in_any_order() -> None:
+    merger = ContextMerger(_workflow(((frozenset(), {}), (frozenset(), {}))))
+    written = ((0, '{"x":1.0,"y":11}'), (1, '{"y":1.0,"x":11}'))
+    assert merger.resolve(_INITIAL, {"a": written})[1] == {"a": written}
+
+
 def test_changes_are_stored_as_json() -> None:
-    assert encode_changes({"b": "[1]", "a": None}) == '{"set":{"b":[1]},"delete":["a"]}'
-    assert encode_changes({"b": "[1]"}) == '{"set":{"b":[1]}}'
+    assert encode_changes({"b": "[1]", "c": "2", "a": None}) == '{"set":{"b":[1],"c":2},"delete":["a"]}'
+    assert encode_changes({"b": "[1]", "a": "2"}) == '{"set":{"b":[1],"a":2}}'
     assert encode_changes({"z": None, "a": None}) == '{"delete":["a", "z"]}'

@@ -63,7 +63,7 @@ def test_a_workflow_that_is_not_built_is_not_registered() -> None:
     [
         (None, {}),
         ({}, {}),
-        ({"b": [1, 2.0, None], "a": {"y": 1, "x": True}}, {"b": "[1,2.0,null]", "a": '{"x":true,"y":1}'}),
+        ({"b": [1, 2.0, None], "a": {"y": 1, "x": True}}, {"b": "[1,2.0,null]", "a": '{"y":1,"x":true}'}),
         (MappingProxyType({"a": "ü"}), {"a": '"ü"'}),
         (Context({"a": (1, 2)}), {"a": "[1,2]"}),
     ],

@@ -2,7 +2,8 @@
 
 For each key, the values that count are those of the *maximal* writers: a writer that is an ancestor of another writer
 of the key is superseded by it. Several maximal writers with different values are a conflict. Values are compared as
-canonical JSON text, so 1, 1.0 and true differ; a deletion is a change like any other.
+JSON text, so 1, 1.0 and true differ; a deletion is a change like any other. Two dicts that differ by the order of their
+keys alone are no conflict: the first writer's stands, or the last one's with `merge="last"`.
 
 A state is kept for each completed task, and shared as long as nothing was changed, so a join of 200 tasks compares 200
 references to one mapping.
@@ -14,7 +15,7 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cloacina.context import decode, encode, encode_mapping
+from cloacina.context import decode, encode, encode_mapping, is_same_value
 from cloacina.errors import ContextConflict, join_names
 
 if TYPE_CHECKING:
@@ -89,16 +90,16 @@ class ContextMerger:
         values = dict(initial)
         conflicts: dict[str, Writers] = {}
         for key, writers in state.items():
-            text = writers[0][1]
-            if _differ(writers):
-                if self._merge == "last":
-                    text = writers[-1][1]
-                elif not isinstance(self._merge, str) and (function := self._merge.get(key)) is not None:
-                    written: list[Any] = [decode(value) for _, value in writers if value is not None]
-                    text = encode(function(written), f"merge[{key!r}]")
-                else:
-                    conflicts[key] = writers
-                    text = None
+            if self._merge == "last":
+                text = writers[-1][1]
+            elif not _differ(writers):
+                text = writers[0][1]
+            elif not isinstance(self._merge, str) and (function := self._merge.get(key)) is not None:
+                written: list[Any] = [decode(value) for _, value in writers if value is not None]
+                text = encode(function(written), f"merge[{key!r}]")
+            else:
+                conflicts[key] = writers
+                text = None
             if text is None:
                 values.pop(key, None)
             else:
@@ -151,7 +152,11 @@ def encode_changes(changed: Mapping[str, str | None]) -> str:
 
 def _differ(writers: Writers) -> bool:
     text = writers[0][1]
-    return len(writers) > 1 and any(other != text for _, other in writers)
+    return len(writers) > 1 and any(other != text and _is_other(text, other) for _, other in writers)
+
+
+def _is_other(text: str | None, other: str | None) -> bool:
+    return text is None or other is None or not is_same_value(text, other)
 
 
 def _position(writer: tuple[int, str | None]) -> int:
