@@ -55,6 +55,15 @@ class AttemptOwner(Protocol):
         """
         ...
 
+    def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
+        """Take an error of the engine's own that kept an attempt from its start, or its outcome from being taken.
+
+        Args:
+            attempt: The attempt; it has ended.
+            error: The error.
+        """
+        ...
+
 
 class Stoppable(Protocol):
     """What can be told to stop: the cancel scope of an async body, or the calls that a blocking one is parked in."""
@@ -162,9 +171,23 @@ class Attempt:
 
     def slot_granted(self) -> None:
         """Start the body: the token holds a slot."""
-        resources, task = self.resources, self.task
         self._has_started = True
-        resources.bodies.go_on()
+        self.resources.bodies.go_on()
+        try:
+            changes = self._start_body()
+        except BaseException as error:  # noqa: BLE001 - whoever gave the slot back must not suffer from it
+            self._stop_clock()
+            self._break(error)
+            self.resources.bodies.rest()
+            # Not at once: the next in the queue may fare no better, and so on down the stack.
+            self.resources.loop.call_soon(self.token.release)
+            return
+        # After the body was set going: the journal waits for one turn of the loop, and in that turn the body runs.
+        self.resources.write(changes)
+
+    def _start_body(self) -> list[Change]:
+        """Set the body going, and return what is to be stored of that."""
+        resources, task = self.resources, self.task
         now = resources.clock.time()
         changes = self._owner.attempt_started(now)
         task.started_at = now
@@ -178,8 +201,7 @@ class Attempt:
             self._running = resources.loop.start(self._run, variables)
         else:
             BlockingBody(self, variables).start()
-        # After the body was set going: the journal waits for one turn of the loop, and in that turn the body runs.
-        resources.write(changes)
+        return changes
 
     async def _run(self) -> None:
         """Run the body of an async task, in a task of its own."""
@@ -203,6 +225,8 @@ class Attempt:
             error = raised
         try:
             self._body_ended(error)
+        except Exception as failure:  # noqa: BLE001 - nobody awaits this task: lost on asyncio, and fatal on trio
+            self.resources.loop.on_error(failure)
         finally:
             # This frame and the exception refer to each other, and what the body's frames hold is to be freed with it.
             del error
@@ -229,21 +253,33 @@ class Attempt:
 
     def _body_ended(self, error: BaseException | None) -> None:
         self._scope = None
-        outcome = self._judge(error)
-        del error
-        if self._timer is not None:
-            self._stop_clock()
-        self._end_what_was_left_behind()
         try:
-            if not self._has_ended:
+            outcome = self._conclude(error)
+            del error
+            if outcome is not None:
                 self._end(outcome, self.token.slot)
-            else:
-                self._tell_slot_is_free()
         finally:
             # To the next in the queue now, not after the commit; and after the events that tell of it, so that by the
             # events too a slot has one holder at a time.
             self.token.release()
-        self.resources.bodies.rest()
+            self.resources.bodies.rest()
+
+    def _conclude(self, error: BaseException | None) -> Outcome | None:
+        """Return how the attempt ended; None when that was told before."""
+        try:
+            outcome = self._judge(error)
+            del error
+            if self._timer is not None:
+                self._stop_clock()
+            self._end_what_was_left_behind()
+            if not self._has_ended:
+                return outcome
+            self._tell_slot_is_free()
+        except BaseException as failure:
+            self._break(failure)
+            if isinstance(failure, KeyboardInterrupt):
+                raise
+        return None
 
     def _end_what_was_left_behind(self) -> None:
         """End what a job that outlives the body still does with the handle: nothing may take a slot for it any more."""
@@ -286,12 +322,26 @@ class Attempt:
             return Outcome(TaskStatus.FAILED, error=error)
         try:
             return Outcome(TaskStatus.COMPLETED, changes=self._context.seal())
-        except Exception as refused:  # noqa: BLE001 - what the task put into a container may not be JSON
+        except BaseException as refused:  # noqa: BLE001 - what the task put into a container may not be JSON, or raise
             return Outcome(TaskStatus.FAILED, error=refused)
 
     def _end(self, outcome: Outcome, slot: int | None) -> None:
         self._has_ended = True
-        self._owner.attempt_ended(self, outcome, slot)
+        try:
+            self._owner.attempt_ended(self, outcome, slot)
+        except BaseException as error:
+            self._break(error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+
+    def _break(self, error: BaseException) -> None:
+        """Let an error of the engine's own fail this execution, and no other; nothing of an attempt is left hanging."""
+        self._has_ended = True
+        self._context.discard()
+        try:
+            self._owner.attempt_broke(self, error)
+        except BaseException as failure:  # noqa: BLE001 - handed on whole, as from any callback
+            self.resources.loop.on_error(failure)
 
     def _give_up(self, outcome: Outcome) -> None:
         """Report the outcome of a body that goes on in its thread, with its slot."""

@@ -67,4 +67,7 @@ class BodyThreads:
         while self._finished:
             on_end = self._finished.popleft()
             self._busy -= 1
-            on_end()
+            try:
+                on_end()
+            except Exception as error:  # noqa: BLE001 - handed on whole, and those behind it have their turn
+                self._loop.on_error(error)

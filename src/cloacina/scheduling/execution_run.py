@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from functools import partial
+from functools import partial, wraps
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol
 
 from cloacina.context import decode, encode_mapping
 from cloacina.execution.attempt import Attempt
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from cloacina.store.records import ErrorRecord
     from cloacina.workflow import Workflow
 
+P = ParamSpec("P")
+
 logger = logging.getLogger("cloacina.scheduling")
 
 _random = Random()  # noqa: S311 - spreads retries, guards nothing
@@ -46,6 +48,23 @@ _EXECUTION_EVENTS = {
     ExecutionStatus.FAILED: EventType.EXECUTION_FAILED,
     ExecutionStatus.CANCELLED: EventType.EXECUTION_CANCELLED,
 }
+
+
+def _fails_alone(
+    callback: Callable[Concatenate[ExecutionRun, P], None],
+) -> Callable[Concatenate[ExecutionRun, P], None]:
+    """Let an error of the engine's own in a callback fail the execution whose callback it is, and nothing else."""
+
+    @wraps(callback)
+    def guarded(run: ExecutionRun, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(run, *args, **kwargs)
+        except BaseException as error:
+            run.fail(error)
+            if isinstance(error, KeyboardInterrupt):
+                raise
+
+    return guarded
 
 
 class RunOwner(Protocol):
@@ -72,7 +91,6 @@ class ExecutionRun:
         "_attempts",
         "_context",
         "_event_numbers",
-        "_is_cancelled",
         "_merger",
         "_missing",
         "_owner",
@@ -85,6 +103,7 @@ class ExecutionRun:
         "_states",
         "_users",
         "_variables",
+        "_verdict",
         "_waiters",
         "error",
         "id",
@@ -138,7 +157,8 @@ class ExecutionRun:
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
         self._started_at: float | None = None
-        self._is_cancelled = False
+        # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
+        self._verdict: ExecutionStatus | None = None
         self._waiters: list[OneShot[None]] | None = None
         self._result: ExecutionResult | None = None
 
@@ -153,9 +173,10 @@ class ExecutionRun:
             self._event(EventType.EXECUTION_CREATED, now),
         ]
 
+    @_fails_alone
     def start(self) -> None:
         """Start the tasks that depend on nothing; called when the creation is committed."""
-        if self._is_cancelled or self.is_over:
+        if self._verdict is not None or self.is_over:
             return
         for position, dependencies in enumerate(self.workflow.graph.dependencies):
             if not dependencies:
@@ -198,7 +219,7 @@ class ExecutionRun:
             self._complete(position, outcome.changes or {}, now, slot)
             return
         if outcome.error is not None:
-            follows = not outcome.is_last and not self._is_cancelled
+            follows = not outcome.is_last and self._verdict is None
             follows = follows and task.definition.retry.should_retry(outcome.error, task.attempt)
             record = error_record(outcome.error, task.definition.id, task.attempt)
             if follows:
@@ -207,6 +228,12 @@ class ExecutionRun:
                 self._fail(position, record, now, slot)
             return
         self._finish_task(task, TaskStatus.CANCELLED, now, slot)
+
+    def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
+        """Take an error of the engine's own in place of the outcome of an attempt: it fails the execution."""
+        if self._attempts.get(attempt.task.position) is attempt:
+            del self._attempts[attempt.task.position]
+        self.fail(error, attempt.task)
 
     def _complete(self, position: int, changed: Mapping[str, str | None], now: float, slot: int | None) -> None:
         task = self.tasks[position]
@@ -241,6 +268,7 @@ class ExecutionRun:
             self._retries = {}
         self._retries[position] = self._resources.timers.call_after(delay, partial(self._retry_is_due, position, base))
 
+    @_fails_alone
     def _retry_is_due(self, position: int, base: Mapping[str, str]) -> None:
         if self._retries is not None:
             del self._retries[position]
@@ -293,9 +321,10 @@ class ExecutionRun:
         else:
             self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
 
+    @_fails_alone
     def _release_dependents(self, position: int) -> None:
         """Start what waited for this task only; called when its completion is committed."""
-        if self._is_cancelled or self.is_over:
+        if self._verdict is not None or self.is_over:
             return
         graph = self.workflow.graph
         if self._missing is None:
@@ -330,9 +359,42 @@ class ExecutionRun:
 
     def cancel(self) -> None:
         """Cancel what has not ended; the execution ends when every async body has cleaned up."""
-        if self._is_cancelled or self.is_over or not self._remaining:
+        if self._verdict is not None or self.is_over or not self._remaining:
             return
-        self._is_cancelled = True
+        self._verdict = ExecutionStatus.CANCELLED
+        self._stop()
+
+    def fail(self, error: BaseException, task: TaskExecution | None = None) -> None:
+        """End the execution as Failed for a reason that is not its tasks': neither engine nor store can go on with it.
+
+        What has not ended is cancelled, and the execution ends when every async body has cleaned up. Called once more
+        because that end cannot be stored either, it ends without it: who waits is told in any case.
+
+        Args:
+            error: The reason. The first error of an execution is the one that its result shows.
+            task: The task that it came up with; None when it is the execution's as a whole.
+        """
+        if self.is_over:
+            return
+        task_id, attempt = (None, None) if task is None else (task.definition.id, task.attempt or None)
+        record = error_record(error, task_id, attempt)
+        if self.error is None:
+            self.error = record
+        self._verdict = ExecutionStatus.FAILED
+        if self.status.is_final:
+            self.status = self._verdict
+            self._end_is_committed()
+        else:
+            if task is not None and not task.status.is_final:
+                task.error = record.to_json()
+            # Counted anew: the error may have come up between the end of a task and its count.
+            self._remaining = sum(not each.status.is_final for each in self.tasks)
+            self._stop(task)
+        extra = {"execution_id": self.id, "task_id": task_id}
+        logger.error("execution %s cannot go on, and has failed", self.id, exc_info=error, extra=extra)
+
+    def _stop(self, broken: TaskExecution | None = None) -> None:
+        """Let nothing begin any more, and cancel what has; a broken task has failed."""
         now = self._resources.clock.time()
         for timer in (self._retries or {}).values():
             self._resources.timers.disarm(timer)
@@ -340,9 +402,12 @@ class ExecutionRun:
         batch: list[Change] = []
         for position, task in enumerate(self.tasks):
             if position not in self._attempts and not task.status.is_final:
-                task.finish(TaskStatus.CANCELLED, now)
+                status = TaskStatus.FAILED if task is broken else TaskStatus.CANCELLED
+                task.finish(status, now)
                 self._remaining -= 1
-                batch += (task.state(), task.event(EventType.TASK_CANCELLED, now))
+                batch += (task.state(), task.event(_FINAL_EVENTS[status], now))
+            elif task is broken:  # It ended, and that may not be stored yet.
+                batch.append(task.state())
         if not self._remaining:
             self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
             return
@@ -353,18 +418,17 @@ class ExecutionRun:
 
     def _finish(self, now: float) -> list[Change]:
         self._context, conflicts = self._final_context()
-        if self._is_cancelled:
-            self.status = ExecutionStatus.CANCELLED
-        else:
-            if conflicts and self.error is None:
-                conflict = self._merger.conflict(conflicts, f"the result of workflow {self.workflow.name!r}")
-                self.error = error_record(conflict, None, None)
-            self.status = ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED
+        if conflicts and self.error is None and self._verdict is None:
+            conflict = self._merger.conflict(conflicts, f"the result of workflow {self.workflow.name!r}")
+            self.error = error_record(conflict, None, None)
+        status = self._verdict or (ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED)
         error = None if self.error is None else self.error.to_json()
-        return [
-            changes.execution_state(self.id, self.status, self._started_at, now, encode_mapping(self._context), error),
-            self._event(_EXECUTION_EVENTS[self.status], now),
+        end = [
+            changes.execution_state(self.id, status, self._started_at, now, encode_mapping(self._context), error),
+            self._event(_EXECUTION_EVENTS[status], now),
         ]
+        self.status = status
+        return end
 
     def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Merge the changes of all completed tasks: those of the last ones, which saw all the others'."""
@@ -379,8 +443,9 @@ class ExecutionRun:
         ]
         if not states:
             return self._context, {}
-        state = self._merger.join(states)
+        state = NOTHING_WRITTEN
         try:
+            state = self._merger.join(states)
             return self._merger.resolve(self._context, state)
         except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
             if self.error is None:

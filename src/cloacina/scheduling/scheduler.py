@@ -63,8 +63,9 @@ class Scheduler:
         self.raise_failure()
         variables = contextvars.copy_context()
         run = ExecutionRun(workflow, ContextMerger(workflow), context, variables, self._resources, self)
-        self._runs[run.id] = run
         self._resources.write(run.creation(workflow.version), run.start)
+        # Only what is on its way: nobody could end an execution that failed to be made.
+        self._runs[run.id] = run
         await self.wait(run)
         return run
 
@@ -101,9 +102,9 @@ class Scheduler:
             if not committed.done():
                 committed.set_result(None)
 
+        self._resources.write(batch, start)
         for run in runs:
             self._runs[run.id] = run
-        self._resources.write(batch, start)
         await self._or_failure(committed)
         return runs
 
@@ -146,13 +147,18 @@ class Scheduler:
         if self.failure is not None:
             return
         self.failure = failure
-        logger.critical("the runner has broken down; %d executions are given up", len(self._runs), exc_info=failure)
-        for run in list(self._runs.values()):
-            run.cancel()
+        runs = list(self._runs.values())
+        for run in runs:
             run.wake()
         for committed in self._commits:
             self._wake(committed)
         self._wake_idle()
+        for run in runs:
+            try:
+                run.cancel()
+            except Exception:
+                logger.exception("execution %s cannot be cancelled", run.id)
+        logger.critical("the runner has broken down; %d executions are given up", len(runs), exc_info=failure)
 
     def raise_failure(self) -> None:
         """Raise what broke the runner down, if anything has."""
