@@ -16,6 +16,7 @@ from cloacina.errors import RunnerClosed, UnknownExecution
 from cloacina.execution.bodies import Bodies
 from cloacina.execution.clock import SystemClock
 from cloacina.execution.event_loop import EventLoop
+from cloacina.execution.ids import follow
 from cloacina.execution.journal import Journal
 from cloacina.execution.resources import Resources
 from cloacina.execution.slots import SlotPool
@@ -24,6 +25,7 @@ from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
 from cloacina.scheduling.scheduler import Scheduler
+from cloacina.store.queries import newest_id
 from cloacina.store.store import Store
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Engine:
         """
         self.refuse_if_used()
         configuration, clock = self._configuration, self._clock
-        self._store = await anyio.to_thread.run_sync(Store.open, configuration.database, configuration.durability)
+        self._store = await anyio.to_thread.run_sync(_open_store, configuration)
         self._loop = loop = EventLoop.current()
         loop.open()
         self._journal = Journal(loop, self._store.write)
@@ -274,3 +276,14 @@ class Engine:
     def _refuse_unless_open(self) -> None:
         if self._state is not _State.OPEN:
             raise self.closed()
+
+
+def _open_store(configuration: Configuration) -> Store:
+    """Open the database, whose newest id may come from a clock that was ahead of this one."""
+    store = Store.open(configuration.database, configuration.durability)
+    try:
+        follow(store.database.read(newest_id))
+    except BaseException:
+        store.close()
+        raise
+    return store

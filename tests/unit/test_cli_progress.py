@@ -73,6 +73,15 @@ def test_running_times_go_on(history: History) -> None:
     assert progress.tasks["flaky"].times(BEGIN + timedelta(seconds=2)) == (1.0, 0.0)
 
 
+def test_no_time_is_negative_when_the_clock_was_set_back(history: History) -> None:
+    for event in history.events[2:]:
+        object.__setattr__(event, "at", event.at - timedelta(hours=1))
+    progress = ExecutionProgress({"wait": True, "flaky": True, "last": False})
+    changes = progress.apply(history.events)
+    assert {change.at for change in changes} == {BEGIN}
+    assert {(task.held, task.waited) for task in progress.tasks.values()} == {(0, 0)}
+
+
 def test_each_change_of_state_is_one_line(history: History) -> None:
     stream = io.StringIO()
     progress = ExecutionProgress({"wait": True, "flaky": True, "last": False})

@@ -47,6 +47,18 @@ def test_what_has_not_ended_ends_with_the_last_event() -> None:
     assert read_stretches(told)[0] == Stretch("a", StretchKind.HELD, 1, 0, 3)
 
 
+def test_no_stretch_ends_before_it_begins_when_the_clock_was_set_back() -> None:
+    told = events(
+        (3600, "a", EventType.TASK_STARTED, 0),
+        (1, "a", EventType.TASK_DEFERRED, 0),
+        (2, "b", EventType.TASK_STARTED, 0),
+        (7200, "b", EventType.SLOT_KEPT, 0),
+        (3, "b", EventType.TASK_FAILED, 0),
+        (4, "b", EventType.SLOT_FREED, 0),
+    )
+    assert all(0 <= stretch.start <= stretch.end for stretch in read_stretches(told))
+
+
 def test_slot_kept_by_the_thread_of_a_timed_out_attempt_is_held_until_it_is_freed() -> None:
     told = events(
         (0, "a", EventType.TASK_STARTED, 3),

@@ -112,15 +112,14 @@ class ExecutionProgress:
         for event in events:
             self.last_event = event.number
             self.started_at = self.started_at or event.at
+            at = max(event.at, self.started_at)  # unless the clock was set back
             state = _STATES.get(event.type)
             if event.task_id is None or state is None:
                 continue
             task = self.tasks[event.task_id]
-            task.enter(state, event.at)
+            task.enter(state, at)
             task.attempt = event.attempt or task.attempt
-            changes.append(
-                StateChange(task.task_id, state, event.at, task.attempt, _because(state, event.detail or {}))
-            )
+            changes.append(StateChange(task.task_id, state, at, task.attempt, _because(state, event.detail or {})))
         return changes
 
     def count(self) -> Counter[TaskState]:

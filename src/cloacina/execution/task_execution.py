@@ -120,7 +120,7 @@ class TaskExecution:
         """Take a terminal status."""
         self.status = status
         self.sub_status = None
-        self.finished_at = at
+        self.finished_at = at if self.started_at is None else max(at, self.started_at)
 
 
 def _moment(seconds: float | None) -> datetime | None:

@@ -101,7 +101,7 @@ def read_stretches(events: Iterable[EventRecord]) -> list[Stretch]:
             kept[event.task_id, event.slot] = at
         elif event.type is EventType.SLOT_FREED and (event.task_id, event.slot) in kept:
             start = kept.pop((event.task_id, event.slot))
-            stretches.append(Stretch(event.task_id, StretchKind.HELD, event.slot, start, at))
+            stretches.append(Stretch(event.task_id, StretchKind.HELD, event.slot, start, max(start, at)))
     last = (max(event.at for event in ordered) - begin).total_seconds()
     for task_id in list(current):
         close(task_id, last)

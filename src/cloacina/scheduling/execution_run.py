@@ -90,6 +90,7 @@ class ExecutionRun:
     __slots__ = (
         "_attempts",
         "_context",
+        "_created_at",
         "_event_numbers",
         "_merger",
         "_missing",
@@ -156,6 +157,7 @@ class ExecutionRun:
         self._resolved: tuple[State, Mapping[str, str], Mapping[str, Writers]] | None = None
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
+        self._created_at = 0.0
         self._started_at: float | None = None
         # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
         self._verdict: ExecutionStatus | None = None
@@ -166,7 +168,7 @@ class ExecutionRun:
 
     def creation(self, version: str) -> list[Change]:
         """Return the changes that store this execution as new."""
-        now = self._resources.clock.time()
+        self._created_at = now = self._resources.clock.time()
         return [
             changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now),
             *[task.creation() for task in self.tasks],
@@ -202,10 +204,11 @@ class ExecutionRun:
         """Return what is to be stored with the start of the first attempt."""
         if self._started_at is not None:
             return []
-        self._started_at = now
+        # A clock that was set back makes no negative durations.
+        self._started_at = max(now, self._created_at)
         self.status = ExecutionStatus.RUNNING
         return [
-            changes.execution_state(self.id, self.status, now, None, None, None),
+            changes.execution_state(self.id, self.status, self._started_at, None, None, None),
             self._event(EventType.EXECUTION_STARTED, now),
         ]
 
@@ -423,8 +426,10 @@ class ExecutionRun:
             self.error = error_record(conflict, None, None)
         status = self._verdict or (ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED)
         error = None if self.error is None else self.error.to_json()
+        finished_at = max(now, self._started_at or self._created_at)
+        context = encode_mapping(self._context)
         end = [
-            changes.execution_state(self.id, status, self._started_at, now, encode_mapping(self._context), error),
+            changes.execution_state(self.id, status, self._started_at, finished_at, context, error),
             self._event(_EXECUTION_EVENTS[status], now),
         ]
         self.status = status

@@ -159,7 +159,7 @@ class ExecutionRecord:
     """One run of a workflow."""
 
     id: str
-    """The execution's id, a UUIDv7: ids sort by the moment they were made."""
+    """The execution's id, a UUIDv7: ids sort in the order in which they were made, also when the clock was set back."""
     workflow: str
     """The workflow's name."""
     workflow_version: str

@@ -65,6 +65,7 @@ class Wait(Timer):
     __slots__ = (
         "_answer_is_out",
         "_attempt",
+        "_began_at",
         "_call",
         "_call_scope",
         "_error",
@@ -104,6 +105,7 @@ class Wait(Timer):
         self._bucket = None
         self._attempt = attempt
         self._token: SlotToken | None = None
+        self._began_at = 0.0
         self.condition = condition
         self.context = contextvars.copy_context()
         self.is_async = returns_awaitable(condition)
@@ -391,6 +393,7 @@ class Wait(Timer):
 
     def creation(self, at: float) -> Change:
         """Return the change that stores this wait as begun."""
+        self._began_at = at
         task = self._attempt.task
         return changes.new_wait(
             self.id,
@@ -416,5 +419,5 @@ class Wait(Timer):
             self.errors,
             self.last_error,
             self.outcome,
-            ended_at,
+            None if ended_at is None else max(ended_at, self._began_at),
         )
