@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import Any
 
 import anyio
@@ -155,14 +156,18 @@ async def test_a_capacity_that_is_no_whole_number_of_at_least_1_is_refused(capac
         SlotPool(capacity)
 
 
-async def test_the_lowest_free_slot_is_taken_first() -> None:
-    pool = SlotPool(3)
-    tokens = [await pool.acquire() for _ in range(3)]
-    assert [token.slot for token in tokens] == [0, 1, 2]
-    tokens[2].release()
-    tokens[0].release()
-    again = await pool.acquire()
-    assert again.slot == 0
+@pytest.mark.parametrize("capacity", [5, sys.maxsize])  # One of any size is made at once, and is small.
+async def test_the_lowest_free_slot_is_taken_first(capacity: int) -> None:
+    pool = SlotPool(capacity)
+    tokens = [await pool.acquire() for _ in range(5)]
+    assert [token.slot for token in tokens] == [0, 1, 2, 3, 4]
+    assert pool.available == capacity - 5
+    for slot in (2, 4, 3, 0):
+        tokens[slot].release()
+    assert pool.available == capacity - 1
+    again = [await pool.acquire() for _ in range(4)]
+    assert [token.slot for token in again] == [0, 2, 3, 4]
+    assert pool.available == capacity - 5
 
 
 async def test_a_token_tells_what_it_holds() -> None:

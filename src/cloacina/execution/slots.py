@@ -57,7 +57,9 @@ class SlotPool:
             message = f"a pool needs a whole number of slots, at least 1; got {capacity!r}"
             raise InvalidOption(message)
         self._capacity = capacity
-        self._free = list(range(capacity))
+        # The free numbers are those that came back, in a heap, and all from `_unused` on: so a pool of any size is small.
+        self._returned: list[int] = []
+        self._unused = 0
         self._queue: OrderedDict[SlotToken, Claimant] = OrderedDict()
         self._lost: deque[int] = deque()
         self._loop = loop
@@ -72,7 +74,7 @@ class SlotPool:
     def available(self) -> int:
         """How many slots nobody holds."""
         self._collect_lost()
-        return len(self._free)
+        return self._capacity - self._unused + len(self._returned)
 
     @property
     def queued(self) -> int:
@@ -98,9 +100,13 @@ class SlotPool:
         """
         if self._lost:
             self._collect_lost()
-        if self._free:
-            # A slot is free only while nobody queues.
-            token._slot = heapq.heappop(self._free)  # noqa: SLF001 - the pool and its tokens are one thing
+        # A slot is free only while nobody queues. The lowest free number goes first.
+        if self._returned:
+            token._slot = heapq.heappop(self._returned)  # noqa: SLF001 - the pool and its tokens are one thing
+            claimant.slot_granted()
+        elif self._unused < self._capacity:
+            token._slot = self._unused  # noqa: SLF001 - as above
+            self._unused += 1
             claimant.slot_granted()
         else:
             self._queue[token] = claimant
@@ -127,8 +133,10 @@ class SlotPool:
             token, claimant = self._queue.popitem(last=False)
             token._slot = slot  # noqa: SLF001 - as above
             claimant.slot_granted()
+        elif slot == self._unused - 1:
+            self._unused = slot
         else:
-            heapq.heappush(self._free, slot)
+            heapq.heappush(self._returned, slot)
 
     def _lose_slot(self, slot: int) -> None:
         # Called by the garbage collector, in any thread and between any two instructions, so it touches nothing but a
