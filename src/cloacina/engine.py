@@ -95,7 +95,7 @@ class Engine:
             timers=Timers(clock, loop),
             conditions=ConditionThreads(loop),
             bodies=bodies,
-            threads=BodyThreads(loop),
+            threads=BodyThreads(loop, configuration.max_concurrent_tasks),
             places=Places(configuration.max_blocking_waits, slots, bodies, loop),
             write=self._journal.write,
         )

@@ -9,7 +9,7 @@
     ├── HandleError           HandleConsumed · ConcurrentWait · ConditionError · WaitTimeout · InvalidWait
     │                         NoTaskHandle
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
-    │                         UnknownWorkflow · UnknownExecution · RunnerClosed
+    │                         UnknownWorkflow · UnknownExecution · RunnerClosed · ThreadUnavailable
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
     ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidContextArgument · UnknownErrorCode
     └── PackageError
@@ -67,6 +67,7 @@ from cloacina.errors.execution import (
     InvalidTaskResult,
     RunnerClosed,
     TaskTimeout,
+    ThreadUnavailable,
     UnknownExecution,
     UnknownWorkflow,
 )
@@ -207,6 +208,7 @@ __all__ = [
     "TargetNotInPackage",
     "TaskCancelled",
     "TaskTimeout",
+    "ThreadUnavailable",
     "UndiscoverableTask",
     "UnknownDependency",
     "UnknownErrorCode",

@@ -84,3 +84,13 @@ class RunnerClosed(ExecutionError):
     code = "CLO-1307"
     cause = "The runner has not been entered yet, or has been left."
     mend = "Use it inside of `with Runner(...) as runner:`."
+
+
+class ThreadUnavailable(ExecutionError):
+    """Raised when no thread can be started: in the name of a `def` task, or on entering a runner."""
+
+    code = "CLO-1308"
+    cause = "The process, its user or its container has as many threads as it may have, or no memory for another one."
+    mend = (
+        "Raise that limit (`ulimit -u`, a container's pids limit), or lower max_concurrent_tasks or max_blocking_waits."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cloacina.errors import TaskCancelled
+from cloacina.errors import TaskCancelled, ThreadUnavailable
 from cloacina.execution.blocking_handle import EngineBlockingTaskHandle
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.handle import call_with_task_handle
@@ -31,8 +31,19 @@ class BlockingBody:
         self._error: BaseException | None = None
 
     def start(self) -> None:
-        """Hand the body to a thread."""
-        self._attempt.resources.threads.run(self._call, self._ended)
+        """Hand the body to a thread; without one, the attempt fails in one of the next turns of the loop."""
+        resources = self._attempt.resources
+        try:
+            resources.threads.run(self._call, self._ended)
+        except Exception as refusal:  # noqa: BLE001 - Python has several; whatever it is, it concerns this body alone
+            message = (
+                f"task {self._attempt.task.definition.id!r} needs a thread, and none could be started beside the "
+                f"{resources.threads.busy} that run tasks: {refusal}; raise the limit of the process, or lower "
+                "max_concurrent_tasks or max_blocking_waits"
+            )
+            self._error = ThreadUnavailable(message)
+            self._error.__cause__ = refusal
+            resources.loop.call_soon(self._ended)
 
     def _call(self) -> None:
         try:

@@ -57,7 +57,7 @@ class SlotPool:
             message = f"a pool needs a whole number of slots, at least 1; got {capacity!r}"
             raise InvalidOption(message)
         self._capacity = capacity
-        # The free numbers are those that came back, in a heap, and all from `_unused` on: so a pool of any size is small.
+        # Free are those that came back, in a heap, and all from `_unused` on: so a pool of any size is small.
         self._returned: list[int] = []
         self._unused = 0
         self._queue: OrderedDict[SlotToken, Claimant] = OrderedDict()

@@ -9,24 +9,39 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cloacina.execution.event_loop import EventLoop
 
+_IDLE_SECONDS = 1.0
+
+_Job: TypeAlias = "tuple[Callable[[], None], Callable[[], None]]"
+_Inbox: TypeAlias = "queue.SimpleQueue[_Job | None]"
+
 
 class BodyThreads:
-    """As many threads as bodies run or are parked at once; idle ones serve the next."""
+    """As many threads as bodies run or are parked at once; idle ones serve the next.
 
-    def __init__(self, loop: EventLoop) -> None:
+    The one that became idle last is the first to serve again, and one that is idle for a second ends: a burst leaves no
+    threads behind.
+
+    Args:
+        loop: The event loop.
+        most_idle: How many idle threads are kept at all. No more bodies than there are slots can start at once.
+    """
+
+    def __init__(self, loop: EventLoop, most_idle: int) -> None:
         self._loop = loop
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], None], Callable[[], None]] | None] = queue.SimpleQueue()
+        self._most_idle = most_idle
+        # Each thread has its own inbox, and puts it here when it is idle.
+        self._idle: deque[_Inbox] = deque()
         self._finished: deque[Callable[[], None]] = deque()
         self._hand_back_is_due = False
-        self._threads = 0
         self._busy = 0
+        self._is_closed = False
 
     @property
     def busy(self) -> int:
@@ -39,28 +54,53 @@ class BodyThreads:
         Args:
             body: Called in the thread; it must not raise.
             on_end: Called on the loop's thread when the body has returned.
+
+        Raises:
+            RuntimeError: No thread is idle, and the system lets no further one start. The body was not called.
         """
+        try:
+            inbox = self._idle.pop()
+        except IndexError:
+            inbox = queue.SimpleQueue()
+            threading.Thread(target=self._serve, args=(inbox,), name="cloacina-task", daemon=True).start()
         self._busy += 1
-        self._jobs.put((body, on_end))
-        if self._busy > self._threads:
-            self._threads += 1
-            threading.Thread(target=self._serve, name="cloacina-task", daemon=True).start()
+        inbox.put((body, on_end))
 
     def close(self) -> None:
         """End the idle threads; one whose body goes on ends with it."""
-        for _ in range(self._threads):
-            self._jobs.put(None)
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().put(None)
 
-    def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
+    def _serve(self, inbox: _Inbox) -> None:
+        is_kept = True
+        while is_kept and (job := self._next_job(inbox)) is not None:
             body, on_end = job
             body()
+            # Idle before that is known: what the slot of this body is given to then finds this thread.
+            self._idle.append(inbox)
+            if self._is_closed or len(self._idle) > self._most_idle:
+                is_kept = not self._withdraw(inbox)
             self._finished.append(on_end)
             # Dropped before the thread parks: what a body left behind must be freed with it.
             del job, body, on_end
             if not self._hand_back_is_due:
                 self._hand_back_is_due = True
                 self._loop.post(self._hand_back)
+
+    def _next_job(self, inbox: _Inbox) -> _Job | None:
+        try:
+            return inbox.get(timeout=_IDLE_SECONDS)
+        except queue.Empty:
+            return None if self._withdraw(inbox) else inbox.get()
+
+    def _withdraw(self, inbox: _Inbox) -> bool:
+        """Let an inbox get no job any more; return False when there is one on its way to it."""
+        try:
+            self._idle.remove(inbox)
+        except ValueError:
+            return False
+        return True
 
     def _hand_back(self) -> None:
         self._hand_back_is_due = False
