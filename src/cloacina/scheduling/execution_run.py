@@ -170,7 +170,14 @@ class ExecutionRun:
         """Return the changes that store this execution as new."""
         self._created_at = now = self._resources.clock.time()
         return [
-            changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now),
+            changes.new_execution(
+                self.id,
+                self.workflow.name,
+                version,
+                encode_mapping(self._context),
+                now,
+                self._resources.runner_id,
+            ),
             *[task.creation() for task in self.tasks],
             self._event(EventType.EXECUTION_CREATED, now),
         ]

@@ -244,7 +244,8 @@ def load(connection: Connection, ids: Sequence[str]) -> list[StoredExecution]:
     numbers = select(execution_events.c.execution_id, func.max(execution_events.c.number)).where(
         execution_events.c.execution_id.in_(ids)
     )
-    events: dict[str, int] = dict(connection.execute(numbers.group_by(execution_events.c.execution_id)).tuples().all())
+    rows = connection.execute(numbers.group_by(execution_events.c.execution_id))
+    events: dict[str, int] = {row[0]: row[1] for row in rows}
     table = workflow_executions
     query = select(
         table.c.id,
@@ -258,12 +259,18 @@ def load(connection: Connection, ids: Sequence[str]) -> list[StoredExecution]:
     found = connection.execute(query.where(table.c.id.in_(ids)).order_by(table.c.id))
     return [
         StoredExecution(
-            *row,
-            tasks=tasks[row[0]],
-            waits=by_execution.get(row[0], {}),
-            checkpoints=made.get(row[0], {}),
-            signals=sent[row[0]],
-            events=events.get(row[0], 0),
+            row.id,
+            row.workflow,
+            row.workflow_version,
+            row.status,
+            row.context,
+            row.started_at,
+            row.error,
+            tasks[row.id],
+            by_execution.get(row.id, {}),
+            made.get(row.id, {}),
+            sent[row.id],
+            events.get(row.id, 0),
         )
         for row in found
     ]

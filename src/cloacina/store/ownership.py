@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 from weakref import WeakSet
 
 from cloacina.errors import StoreUnavailable
@@ -20,9 +20,6 @@ try:
     import fcntl
 except ImportError:  # pragma: no cover - on Windows, where no runner is ever told to be dead
     fcntl = None  # type: ignore[assignment]
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class RunnerLock:
@@ -52,8 +49,8 @@ class RunnerLock:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             message = (
-                f"Cannot open the database {database}: its runner needs the file {path.name} beside it, which cannot be "
-                f"created: {error.strerror or error}; let this process write into the folder."
+                f"Cannot open the database {database}: its runner needs the file {path.name} beside it, which cannot "
+                f"be created: {error.strerror or error}; let this process write into the folder."
             )
             raise StoreUnavailable(message) from error
         if fcntl is not None:
@@ -118,10 +115,10 @@ class Place:
     def here(cls) -> Place:
         """Return where this process is."""
         boot_id = namespace = None
-        with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot_id = file.read().strip()
         with contextlib.suppress(OSError):
-            namespace = os.stat("/proc/self/ns/pid").st_ino
+            boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        with contextlib.suppress(OSError):
+            namespace = Path("/proc/self/ns/pid").stat().st_ino
         return cls(socket.gethostname(), boot_id, namespace, os.getpid())
 
 

@@ -30,7 +30,7 @@ VERSION_TABLE = "cloacina_revision"
 metadata = MetaData()
 
 # Written out, because the condition of an index cannot have parameters.
-_UNFINISHED = [literal_column("'Pending'"), literal_column("'Running'")]
+_UNFINISHED = [literal_column("'Pending'", Text), literal_column("'Running'", Text)]
 _MOMENT = Double[float]().with_variant(REAL(), "sqlite")
 # SQLite's integers have 64 bits, PostgreSQL's have 32.
 _COUNT = Integer().with_variant(BigInteger(), "postgresql")

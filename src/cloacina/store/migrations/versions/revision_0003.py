@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,7 +26,7 @@ def upgrade() -> None:
 
 
 def _add_columns() -> None:
-    added = {
+    added: dict[str, list[sa.Column[Any]]] = {
         "workflow_executions": [sa.Column("runner_id", sa.Text), sa.Column("idempotency_key", sa.Text)],
         "task_executions": [
             sa.Column("due_at", _MOMENT),
