@@ -397,7 +397,12 @@ def test_decorating_reads_a_file_once_and_parses_nothing(tmp_path: Path, monkeyp
     source = "from cloacina import task\n" + "".join(body.format(number) for number in range(100))
     read: list[str] = []
     read_file = linecache.updatecache
-    monkeypatch.setattr(linecache, "updatecache", lambda name, *rest: (read.append(name), read_file(name, *rest))[1])
+
+    def count(name: str, namespace: dict[str, Any]) -> list[str]:
+        read.append(name)
+        return read_file(name, namespace)
+
+    monkeypatch.setattr(linecache, "updatecache", count)
     with monkeypatch.context() as patched:
         patched.setattr(ast, "parse", None)
         module = imported(path, source)
