@@ -273,7 +273,7 @@ class WaitRecord:
     started_at: datetime
     """When it began."""
     deadline: datetime | None
-    """When it times out; None when it may take for ever."""
+    """When it times out; None when it may take for ever. That of a `timeout=` goes by the clock as it began."""
     poll_interval_ms: int | None
     """Milliseconds between two calls of the condition; None when nothing is polled."""
     polls: int
