@@ -151,7 +151,7 @@ class AsyncRunner:
             NotJSONSerializable: The context holds what JSON cannot hold.
             InvalidInput: The workflow's input model refuses the context.
             RunnerClosed: The runner is not open.
-            StoreWriteFailed: It could not be stored.
+            StoreWriteFailed: The database refused it, or cannot be written any more.
         """
         (execution,) = await self.submit_many(workflow, [context])
         return execution
@@ -170,7 +170,7 @@ class AsyncRunner:
             NotJSONSerializable: A context holds what JSON cannot hold. Nothing was stored.
             InvalidInput: The workflow's input model refuses a context. Nothing was stored.
             RunnerClosed: The runner is not open.
-            StoreWriteFailed: They could not be stored.
+            StoreWriteFailed: The database refused one of them, or cannot be written any more. Nothing was stored.
         """
         found = self._registry.find(workflow)
         encoded = [encode_context(found, context) for context in contexts]

@@ -102,7 +102,7 @@ class Engine:
         self._scheduler = Scheduler(resources)
         loop.on_error = self._scheduler.break_down
         try:
-            self._store.start(loop.post, self._scheduler.break_down)
+            self._store.start(loop.post, self._scheduler.break_down, self._scheduler.unit_refused)
             self._stop_watching = clock.watch(loop, self._is_idle)
         except BaseException:
             loop.close()

@@ -165,10 +165,9 @@ class Workflow:
 
     @property
     def version(self) -> str:
-        """The version that was given, or a hash of the structure, and of the tasks' source as it was when decorated.
+        """The version that was given, or a hash of the structure and of the tasks' source.
 
-        Values in a closure, a default or a `functools.partial` count. Comments, docstrings and layout do not, nor does
-        what the tasks call. Computed when first asked for.
+        Comments, docstrings and layout do not count, nor does what the tasks call. Computed when first asked for.
 
         Raises:
             DefinitionError: The workflow is not built yet.

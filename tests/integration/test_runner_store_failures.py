@@ -1,4 +1,4 @@
-"""A store that cannot be written: everyone who waits is told, and nobody hangs."""
+"""A store that cannot be written any more: everyone who waits is told, bodies clean up, and nobody hangs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cloacina import (
     AsyncRunner,
     BlockingTaskHandle,
     Context,
+    Execution,
     Runner,
     StoreWriteFailed,
     TaskCancelled,
@@ -28,16 +29,12 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import Until
 
-# What another connection does to the file, so that the runner's next change cannot be stored.
+# What another connection does to the file, so that nothing of the runner's can be stored any more.
 _DAMAGE = {
-    "a trigger refuses new states": (
-        "CREATE TRIGGER full BEFORE UPDATE ON task_executions BEGIN SELECT RAISE(ABORT, 'disk quota exceeded'); END"
-    ),
-    "a trigger refuses new events": (
-        "CREATE TRIGGER full BEFORE INSERT ON execution_events BEGIN SELECT RAISE(ABORT, 'disk quota exceeded'); END"
-    ),
     "a table is dropped": "DROP TABLE execution_events",
+    "a column is renamed": "ALTER TABLE task_executions RENAME COLUMN changes TO changed",
 }
+_REPAIR = "ALTER TABLE task_executions RENAME COLUMN changed TO changes"
 _EVERY_DAMAGE = pytest.mark.parametrize("damage", _DAMAGE)
 
 
@@ -182,7 +179,100 @@ async def test_a_failed_write_withholds_no_slot(tmp_path: Path, until: Until) ->
             for execution in executions:
                 with pytest.raises(StoreWriteFailed):
                     await execution.wait()
-    await until(lambda: len(ends) >= 1)
+    assert ends
+
+
+class _CleansUp:
+    """A workflow of one task that cleans up after its cancellation until it is let go."""
+
+    def __init__(self, noted: list[str]) -> None:
+        self.runs, self.may_end = anyio.Event(), anyio.Event()
+
+        @task
+        async def cleans_up(context: Context) -> None:
+            self.runs.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.may_end.wait()
+                    noted.append("the body ends")
+
+        self.workflow = Workflow("cleans", tasks=[cleans_up])
+
+
+async def _break_down(runner: AsyncRunner, path: Path) -> None:
+    _damage(path, "a table is dropped")
+    with pytest.raises(StoreWriteFailed):
+        await runner.execute(Workflow("nothing", tasks=[_nothing]))
+
+
+@task
+async def _nothing(context: Context) -> None:
+    """Do nothing."""
+
+
+async def test_who_waits_is_told_at_once_and_leaving_waits_for_bodies_that_clean_up(
+    tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, noted = tmp_path / "runs.db", list[str]()
+    body, runner, ids = _CleansUp(noted), AsyncRunner(path), list[str]()
+
+    async def wait(execution: Execution) -> None:
+        with pytest.raises(StoreWriteFailed):
+            await execution.wait()
+        noted.append("who waits is told")
+
+    async def let_go_when_it_is_waited_for() -> None:
+        await until(lambda: "waiting up to 30 s" in caplog.text)
+        noted.append("leaving waits")
+        slots = runner._engine._resources.slots
+        assert slots.capacity - slots.available == 1
+        body.may_end.set()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(let_go_when_it_is_waited_for)
+            with pytest.raises(StoreWriteFailed):
+                async with runner:
+                    execution = await runner.submit(body.workflow)
+                    ids.append(execution.id)
+                    await body.runs.wait()
+                    group.start_soon(wait, execution)
+                    await _break_down(runner, path)
+                    await until(lambda: noted)
+            noted.append("the runner is left")
+
+    assert noted == ["who waits is told", "leaving waits", "the body ends", "the runner is left"]
+    assert f"'cleans_up' of execution {ids[0]}" in caplog.text
+
+
+async def test_leaving_a_broken_runner_ends_though_a_body_does_not(
+    tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloacina.scheduling.scheduler._CLEANING_SECONDS", 0.0)
+    path, noted = tmp_path / "runs.db", list[str]()
+    body = _CleansUp(noted)
+    with anyio.fail_after(20):
+        with pytest.raises(StoreWriteFailed):
+            async with AsyncRunner(path) as runner:
+                await runner.submit_many(body.workflow, [None] * 7)
+                await body.runs.wait()
+                await _break_down(runner, path)
+        assert not noted
+        body.may_end.set()
+        await until(lambda: noted)
+
+    (left,) = [record for record in caplog.records if "still clean up" in record.message]
+    assert left.message.count("'cleans_up' of execution") == 4  # as many as there are slots
+
+
+async def test_file_removed_just_before_the_runner_is_left_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    with pytest.raises(StoreWriteFailed, match="removed or replaced"):
+        async with AsyncRunner(path) as runner:
+            await runner.execute(Workflow("nothing", tasks=[_nothing]))
+            path.rename(tmp_path / "moved.db")
 
 
 async def test_what_was_committed_before_is_kept(tmp_path: Path) -> None:
@@ -197,10 +287,10 @@ async def test_what_was_committed_before_is_kept(tmp_path: Path) -> None:
     with pytest.raises(StoreWriteFailed):
         async with AsyncRunner(path) as runner:
             completed.append((await runner.execute(workflow)).id)
-            _damage(path, "a trigger refuses new events")
+            _damage(path, "a column is renamed")
             await runner.execute(workflow)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TRIGGER full")
+        connection.execute(_REPAIR)
     async with AsyncRunner(path) as runner:
         assert (await runner.wait(completed[0])).context == {"done": True}
         assert (await runner.execute(workflow)).status == "Completed"

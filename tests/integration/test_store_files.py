@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloacina.errors import InvalidOption, StoreError, StoreTooNew, StoreUnavailable, StoreWriteFailed
+from cloacina.errors import InvalidOption, StoreError, StoreTooNew, StoreUnavailable
 from cloacina.store import Database, Writer, changes, queries, schema
 from cloacina.store.changes import Change
 from cloacina.store.schema import NEWEST_REVISION
@@ -24,8 +24,8 @@ def open_and_close(url: str | Path) -> None:
     Database.open(url).close()
 
 
-def fail(failure: StoreWriteFailed) -> None:
-    raise failure
+def fail(*failure: object) -> None:
+    raise RuntimeError(failure)
 
 
 def execution(name: str) -> Change:
@@ -43,8 +43,8 @@ def liberal_umask() -> Iterator[None]:
 @pytest.mark.usefixtures("liberal_umask")
 def test_new_file_and_its_companions_belong_to_their_owner_alone(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "new.db")
-    writer = Writer(database, lambda call: call(), fail)
-    writer.write([execution("a")])
+    writer = Writer(database, lambda call: call(), fail, fail)
+    writer.write([[execution("a")]])
     writer.run(lambda _: None).result(20)
 
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
@@ -86,8 +86,8 @@ def test_name_of_a_file_may_hold_what_a_url_would_escape(tmp_path: Path) -> None
 
 def test_database_is_opened_again_with_what_it_holds(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "store.db")
-    writer = Writer(database, lambda call: call(), fail)
-    writer.write([execution("a")])
+    writer = Writer(database, lambda call: call(), fail, fail)
+    writer.write([[execution("a")]])
     writer.close()
     database.close()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from cloacina.errors import StoreWriteFailed
 from cloacina.store import Database, EventType, TaskStatus, Writer, changes, queries
 from cloacina.store.changes import Change
 
@@ -39,8 +38,8 @@ def child(program: str, *arguments: object) -> Generator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def fail(failure: StoreWriteFailed) -> None:
-    raise failure
+def fail(*failure: object) -> None:
+    raise RuntimeError(failure)
 
 
 def line(process: subprocess.Popen[str]) -> str:
@@ -61,17 +60,16 @@ def tell(process: subprocess.Popen[str], text: str) -> None:
 OPEN_AND_WRITE = """
 import sys
 from pathlib import Path
-from cloacina.errors import StoreWriteFailed
 from cloacina.store import Database, Writer, changes
 
-def fail(failure):
-    raise failure
+def fail(*failure):
+    raise RuntimeError(failure)
 
 print("ready", flush=True)
 for line in sys.stdin:
     database = Database.open(Path(line.strip()))
-    writer = Writer(database, lambda call: call(), fail)
-    writer.write([changes.new_execution(sys.argv[1], "w", "v", "{}", 1.0)])
+    writer = Writer(database, lambda call: call(), fail, fail)
+    writer.write([[changes.new_execution(sys.argv[1], "w", "v", "{}", 1.0)]])
     writer.close()
     database.close()
     print("done", flush=True)
@@ -128,14 +126,14 @@ def unit(number: int) -> list[Change]:
 def test_another_process_reads_whole_units_while_one_writes(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     database = Database.open(path)
-    writer = Writer(database, lambda call: call(), fail)
-    writer.write(unit(0))
+    writer = Writer(database, lambda call: call(), fail, fail)
+    writer.write([unit(0)])
     writer.run(lambda _: None).result(PATIENCE_SECONDS)
 
     with child(READ, path, 2_000) as reader:
         assert line(reader) == "reading"
         for number in range(1, 2_000):
-            writer.write(unit(number))
+            writer.write([unit(number)])
             if number % 20 == 0:  # in many transactions, with the reader in between
                 writer.run(lambda _: None).result(PATIENCE_SECONDS)
         assert line(reader) == "saw 2000"
@@ -147,29 +145,26 @@ WRITE_UNTIL_KILLED = """
 import itertools, sys, threading
 from functools import partial
 from pathlib import Path
-from cloacina.errors import StoreWriteFailed
 from cloacina.store import Database, EventType, TaskStatus, Writer, changes
 
-def fail(failure):
-    raise failure
+def fail(*failure):
+    raise RuntimeError(failure)
 
 def acknowledge(number):
     print(number, flush=True)
     room.release()
 
 room = threading.Semaphore(50)
-writer = Writer(Database.open(Path(sys.argv[1])), lambda call: call(), fail)
+writer = Writer(Database.open(Path(sys.argv[1])), lambda call: call(), fail, fail)
 for number in itertools.count():
     room.acquire()
     name = f"{number:06}"
-    writer.write(
-        [
-            changes.new_execution(name, "w", "v", "{}", 1.0),
-            changes.new_task(f"{name}-t", name, "load", 0, TaskStatus.READY),
-            changes.event(name, 1, None, None, EventType.EXECUTION_CREATED, 1.0),
-        ],
-        partial(acknowledge, number),
-    )
+    unit = [
+        changes.new_execution(name, "w", "v", "{}", 1.0),
+        changes.new_task(f"{name}-t", name, "load", 0, TaskStatus.READY),
+        changes.event(name, 1, None, None, EventType.EXECUTION_CREATED, 1.0),
+    ]
+    writer.write([unit], partial(acknowledge, number))
 """
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloacina.errors import StoreWriteFailed
+    from cloacina.store.changes import Unit
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 20.0
 """How long a test waits for what has to come: long, because it bounds a hang and times nothing."""
 
 
@@ -28,6 +29,7 @@ class Loop:
         self._posted: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.posts = 0
         self.failures: list[StoreWriteFailed] = []
+        self.refusals: list[tuple[Unit, StoreWriteFailed]] = []
 
     def post(self, callback: Callable[[], None]) -> None:
         """Take a function from any thread."""
@@ -37,6 +39,10 @@ class Loop:
     def step(self) -> None:
         """Run the next function, and wait for it when there is none."""
         self._posted.get(timeout=PATIENCE_SECONDS)()
+
+    def take_refusal(self, unit: Unit, failure: StoreWriteFailed) -> None:
+        """Note a unit that is not stored."""
+        self.refusals.append((unit, failure))
 
     def run_until(self, claim: Callable[[], object]) -> None:
         """Run functions until a claim holds."""
@@ -69,7 +75,7 @@ def database(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
 @pytest.fixture
 def writer(database: Database, loop: Loop) -> Iterator[Writer]:
     """Yield a writer that hands back to the loop."""
-    writer = Writer(database, loop.post, loop.failures.append)
+    writer = Writer(database, loop.post, loop.failures.append, loop.take_refusal)
     yield writer
     writer.close()
 

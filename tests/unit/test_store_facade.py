@@ -30,8 +30,8 @@ def poster(backend: str) -> Callable[[Callable[[], None]], object]:
     return trio.lowlevel.current_trio_token().run_sync_soon
 
 
-def never(failure: StoreWriteFailed) -> None:
-    raise failure
+def never(*failure: object) -> None:
+    raise RuntimeError(failure)
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -47,20 +47,20 @@ def execution(number: int) -> Change:
 
 
 async def test_read_sees_all_that_was_queued_before(store: Store, anyio_backend: str) -> None:
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
 
     for number in range(200):
-        store.write([execution(number)])
+        store.write([[execution(number)]])
         if number % 50 == 49:
             assert len(await store.read(queries.executions, limit=1000)) == number + 1
 
 
 async def test_many_reads_at_once_while_writing(store: Store, anyio_backend: str) -> None:
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
     found: list[int] = []
 
     async def write_and_read(number: int) -> None:
-        store.write([execution(number), changes.event(f"{number:04}", 1, None, None, EventType.TASK_READY, 1.0)])
+        store.write([[execution(number), changes.event(f"{number:04}", 1, None, None, EventType.TASK_READY, 1.0)]])
         events = await store.read(queries.events, f"{number:04}")
         found.append(len(events))
 
@@ -72,7 +72,7 @@ async def test_many_reads_at_once_while_writing(store: Store, anyio_backend: str
 
 
 async def test_what_is_in_flight_counts_writes_and_reads(store: Store, anyio_backend: str) -> None:
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
     assert store.in_flight == 0
     during: list[int] = []
 
@@ -80,7 +80,7 @@ async def test_what_is_in_flight_counts_writes_and_reads(store: Store, anyio_bac
         during.append(store.in_flight)
 
     committed = anyio.Event()
-    store.write([execution(1)], committed.set)
+    store.write([[execution(1)]], committed.set)
     assert store.in_flight == 1
     await committed.wait()
     await store.read(look)
@@ -92,7 +92,7 @@ async def test_what_is_in_flight_counts_writes_and_reads(store: Store, anyio_bac
 async def test_read_is_possible_while_user_code_holds_every_thread_of_the_default_limiter(
     store: Store, anyio_backend: str
 ) -> None:
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
     limiter = anyio.to_thread.current_default_thread_limiter()
     holders = [object() for _ in range(int(limiter.available_tokens))]
     for holder in holders:
@@ -108,7 +108,7 @@ async def test_read_is_possible_while_user_code_holds_every_thread_of_the_defaul
 async def test_cancelled_read_returns_at_once_and_leaves_the_store_usable(store: Store, anyio_backend: str) -> None:
     import threading
 
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
     began, may_end = anyio.Event(), threading.Event()
     tell = partial(poster(anyio_backend), began.set)
     ended: list[bool] = []
@@ -130,7 +130,7 @@ async def test_cancelled_read_returns_at_once_and_leaves_the_store_usable(store:
 
 
 async def test_error_of_a_query_reaches_its_caller(store: Store, anyio_backend: str) -> None:
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
 
     with pytest.raises(InvalidOption):
         await store.read(queries.executions, limit=0)
@@ -142,10 +142,10 @@ async def test_error_of_a_query_reaches_its_caller(store: Store, anyio_backend: 
 
 async def test_read_fails_when_what_was_queued_before_is_lost(store: Store, anyio_backend: str) -> None:
     failures: list[StoreWriteFailed] = []
-    store.start(poster(anyio_backend), failures.append)
+    store.start(poster(anyio_backend), failures.append, lambda unit, failure: None)
     writer: Any = store._writer
     writer.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON")).result(20)
-    store.write([execution(1)])
+    store.write([[execution(1)]])
 
     with pytest.raises(StoreWriteFailed):
         await store.read(queries.executions)
@@ -153,14 +153,14 @@ async def test_read_fails_when_what_was_queued_before_is_lost(store: Store, anyi
 
 async def test_store_is_used_between_start_and_close(store: Store, anyio_backend: str) -> None:
     with pytest.raises(StoreWriteFailed, match="not started"):
-        store.write([execution(1)])
+        store.write([[execution(1)]])
     with pytest.raises(StoreUnavailable, match="not started"):
         await store.read(queries.executions)
-    store.start(poster(anyio_backend), never)
+    store.start(poster(anyio_backend), never, never)
     await anyio.to_thread.run_sync(store.close)
 
     with pytest.raises(StoreWriteFailed, match="closed"):
-        store.write([execution(1)])
+        store.write([[execution(1)]])
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.read(queries.executions)
     assert store.in_flight == 0

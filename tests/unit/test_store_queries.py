@@ -125,7 +125,7 @@ def test_tasks_come_in_topological_order(connection: Connection, write: Write) -
         changes.new_task("t1", "e", "last", 2, TaskStatus.PENDING),
         changes.new_task("t2", "e", "first", 0, TaskStatus.READY),
         changes.new_task("t3", "e", "middle", 1, TaskStatus.PENDING),
-        changes.task_state("t2", TaskStatus.RUNNING, SubStatus.DEFERRED, 2, NOON, None, None, ERROR.to_json()),
+        changes.task_state("t2", "e", TaskStatus.RUNNING, SubStatus.DEFERRED, 2, NOON, None, None, ERROR.to_json()),
     )
 
     first, middle, last = queries.tasks(connection, "e")
@@ -184,7 +184,7 @@ def test_waits_are_selected_by_execution_and_by_phase(connection: Connection, wr
         for phase in WaitPhase:
             name = f"{execution}-{phase}"
             write(changes.new_wait(name, execution, f"{execution}-t", "load", phase, NOON, NOON + 60, 250))
-    write(changes.wait_state("a-ended", WaitPhase.ENDED, 12, NOON + 1, 2, "no such host", "met", NOON + 2))
+    write(changes.wait_state("a-ended", "e", WaitPhase.ENDED, 12, NOON + 1, 2, "no such host", "met", NOON + 2))
 
     assert [wait.id for wait in queries.waits(connection)] == [
         "a-ended", "a-resuming", "a-waiting", "b-ended", "b-resuming", "b-waiting",

@@ -51,7 +51,7 @@ class Transactions:
 
 def test_unit_is_committed_when_it_is_handed_back(writer: Writer, loop: Loop, stored_ids: StoredIds) -> None:
     found: list[list[str]] = []
-    writer.write([execution("a")], lambda: found.append(stored_ids()))
+    writer.write([[execution("a")]], lambda: found.append(stored_ids()))
 
     loop.run_until(lambda: found)
 
@@ -65,7 +65,7 @@ def test_units_that_wait_are_committed_together_and_handed_back_in_one_post_in_o
     transactions = Transactions(writer)
     let_go = hold()
     for number in range(300):
-        writer.write([execution(f"{number:03}")], partial(handed_back.append, number))
+        writer.write([[execution(f"{number:03}")]], partial(handed_back.append, number))
     let_go()
 
     loop.run_until(lambda: len(handed_back) == 300)
@@ -79,12 +79,12 @@ def test_units_that_wait_are_committed_together_and_handed_back_in_one_post_in_o
 def test_a_transaction_is_bounded_and_no_unit_is_split(
     writer: Writer, loop: Loop, monkeypatch: pytest.MonkeyPatch, hold: Hold
 ) -> None:
-    monkeypatch.setattr("cloacina.store.writer._UNITS_PER_TRANSACTION", 10)
+    monkeypatch.setattr("cloacina.store.writer._BATCHES_PER_TRANSACTION", 10)
     seen: list[int] = []
     transactions = Transactions(writer)
     let_go = hold()
     for number in range(25):
-        writer.write([execution(f"{number}"), started(f"{number}")], partial(seen.append, number))
+        writer.write([[execution(f"{number}"), started(f"{number}")]], partial(seen.append, number))
     let_go()
 
     loop.run_until(lambda: len(seen) == 25)
@@ -98,8 +98,8 @@ def test_write_returns_while_the_writer_is_busy_and_counts_what_is_in_flight(
 ) -> None:
     let_go = hold()
     assert writer.in_flight == 0
-    writer.write([execution("a")])
-    writer.write([execution("b")])
+    writer.write([[execution("a")]])
+    writer.write([[execution("b")]])
     assert writer.in_flight == 2
     let_go()
 
@@ -112,7 +112,7 @@ def test_write_returns_while_the_writer_is_busy_and_counts_what_is_in_flight(
 
 def test_unit_without_changes_is_a_barrier(writer: Writer, loop: Loop, stored_ids: StoredIds) -> None:
     found: list[list[str]] = []
-    writer.write([execution("a")])
+    writer.write([[execution("a")]])
     writer.write((), lambda: found.append(stored_ids()))
 
     loop.run_until(lambda: found)
@@ -136,7 +136,7 @@ def test_threads_may_write_at_once(writer: Writer, loop: Loop, stored_ids: Store
     def write(prefix: str) -> None:
         for number in range(100):
             name = f"{prefix}{number:03}"
-            writer.write([execution(name)], partial(handed_back.append, name))
+            writer.write([[execution(name)]], partial(handed_back.append, name))
 
     threads = [threading.Thread(target=write, args=(prefix,)) for prefix in "abcd"]
     for thread in threads:
@@ -153,7 +153,7 @@ def test_threads_may_write_at_once(writer: Writer, loop: Loop, stored_ids: Store
 
 
 def test_finalizer_that_writes_while_a_unit_is_queued_does_not_block(writer: Writer, loop: Loop) -> None:
-    class Changes(list[Change]):
+    class Units(list[list[Change]]):
         """Writes while it is being queued, as a lost token does when memory is collected at that moment."""
 
     handed_back: list[str] = []
@@ -162,14 +162,14 @@ def test_finalizer_that_writes_while_a_unit_is_queued_does_not_block(writer: Wri
     class Reentrant:
         def put(self, item: Any) -> None:
             writer._queue = real
-            writer.write([execution("b")], lambda: handed_back.append("b"))
+            writer.write([[execution("b")]], lambda: handed_back.append("b"))
             real.put(item)
 
         get = real.get
         get_nowait = real.get_nowait
 
     writer._queue = Reentrant()  # type: ignore[assignment]
-    writer.write(Changes([execution("a")]), lambda: handed_back.append("a"))
+    writer.write(Units([[execution("a")]]), lambda: handed_back.append("a"))
     loop.run_until(lambda: len(handed_back) == 2)
 
     assert writer.in_flight == 0
@@ -179,7 +179,7 @@ def test_job_runs_in_the_writers_thread_behind_what_was_queued_before(writer: Wr
     def look(connection: Connection) -> tuple[str, list[str]]:
         return threading.current_thread().name, [found.id for found in queries.executions(connection)]
 
-    writer.write([execution("a")])
+    writer.write([[execution("a")]])
 
     assert writer.run(look).result(PATIENCE_SECONDS) == ("cloacina-writer", ["a"])
 
@@ -190,7 +190,7 @@ def test_job_leaves_nothing_behind(writer: Writer, loop: Loop, path: Path) -> No
 
     handed_back: list[str] = []
     writer.run(write).result(PATIENCE_SECONDS)
-    writer.write([execution("a")], lambda: handed_back.append("a"))
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
     loop.run_until(lambda: handed_back)
 
     assert writer.run(lambda c: c.exec_driver_sql("SELECT count(*) FROM cloacina_revision").scalar()).result() == 1
@@ -223,7 +223,7 @@ def test_close_writes_what_is_queued_and_empties_the_log(
 ) -> None:
     let_go = hold()
     for number in range(500):
-        writer.write([execution(f"{number:03}")])
+        writer.write([[execution(f"{number:03}")]])
     let_go()
 
     writer.close()
@@ -239,7 +239,7 @@ def test_close_may_be_called_again_and_then_nothing_is_taken(writer: Writer) -> 
     writer.close()
 
     with pytest.raises(StoreWriteFailed, match="closed"):
-        writer.write([execution("a")])
+        writer.write([[execution("a")]])
     with pytest.raises(StoreUnavailable, match="closed"):
         writer.run(lambda _: None)
     assert writer.in_flight == 0
@@ -249,7 +249,7 @@ def test_close_while_another_program_reads_keeps_everything(writer: Writer, path
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM workflow_executions").fetchone()
-    writer.write([execution("a")])
+    writer.write([[execution("a")]])
 
     writer.close()
     reader.close()
@@ -262,7 +262,7 @@ def test_durability_sets_when_the_disk_is_asked_to_flush(
     tmp_path: Path, loop: Loop, durability: Durability, level: int
 ) -> None:
     database = Database.open(tmp_path / "another.db", durability)
-    writer = Writer(database, loop.post, loop.failures.append)
+    writer = Writer(database, loop.post, loop.failures.append, loop.take_refusal)
 
     found = writer.run(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one()).result(PATIENCE_SECONDS)
     writer.close()

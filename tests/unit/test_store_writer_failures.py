@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import Connection
 
 from cloacina.errors import StoreWriteFailed
-from cloacina.store import Database, EventType, Writer, changes
-from cloacina.store.changes import Change
+from cloacina.store import Database, EventType, TaskStatus, Writer, changes
+from cloacina.store.changes import Change, Unit
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Loop
@@ -32,35 +34,65 @@ def started(name: str) -> Change:
     return changes.event(name, 1, None, None, EventType.EXECUTION_STARTED, 1.0)
 
 
-def test_refused_unit_is_told_and_its_companions_are_stored(
-    writer: Writer, loop: Loop, hold: Hold, stored_ids: StoredIds
+def test_refused_unit_is_told_first_and_takes_no_other_with_it(
+    writer: Writer, loop: Loop, hold: Hold, stored_ids: StoredIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed_back: list[str] = []
+    told: list[str] = []
+    monkeypatch.setattr(writer, "_on_refusal", lambda unit, _: told.append(f"refused {unit[0][-1]}"))
+    refused = [started("nowhere")]
     let_go = hold()
-    writer.write([execution("a")], lambda: handed_back.append("a"))
-    writer.write([execution("b"), started("nowhere")], lambda: handed_back.append("b"))
-    writer.write([execution("c")], lambda: handed_back.append("c"))
+    writer.write([[execution("a")], [execution("b"), *refused], [execution("c")]], lambda: told.append("a to c"))
+    writer.write([refused], lambda: told.append("alone"))
+    writer.write([[execution("d")], [execution("e"), *refused]], lambda: told.append("d and e"))
+    writer.write([], lambda: told.append("behind them"))
     let_go()
 
-    loop.run_until(lambda: loop.failures)
+    loop.run_until(lambda: told)
 
-    assert handed_back == ["a", "c"]
-    assert stored_ids() == ["a", "c"]
-    (failure,) = loop.failures
-    assert isinstance(failure.__cause__, sqlite3.IntegrityError)
-    assert "FOREIGN KEY constraint failed" in failure.message
+    assert told == ["refused b", "refused nowhere", "refused e", "a to c", "behind them"]
+    assert stored_ids() == ["a", "c", "d"]
+    assert not loop.failures
     assert writer.in_flight == 0
 
 
-def test_writer_goes_on_after_a_refused_unit(writer: Writer, loop: Loop, stored_ids: StoredIds) -> None:
-    handed_back: list[str] = []
-    writer.write([started("nowhere")])
-    loop.run_until(lambda: loop.failures)
-    writer.write([execution("a")], lambda: handed_back.append("a"))
+def test_refusal_says_what_is_not_stored_and_why_and_the_writer_goes_on(
+    writer: Writer, loop: Loop, stored_ids: StoredIds
+) -> None:
+    unit = [execution("b"), execution("c"), started("nowhere")]
+    writer.write([unit])
+    loop.run_until(lambda: loop.refusals)
+    writer.write([[execution("a")]])
+    writer.close()
 
-    loop.run_until(lambda: handed_back)
-
+    ((refused, failure),) = loop.refusals
+    assert refused is unit
+    assert isinstance(failure.__cause__, sqlite3.IntegrityError)
+    assert failure.message.startswith(
+        "The database refused to store a new execution, the event execution_started: FOREIGN KEY constraint failed."
+    )
     assert stored_ids() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE execution_events",
+        "ALTER TABLE execution_events RENAME COLUMN detail TO details",
+        "ALTER TABLE task_executions RENAME TO tasks",
+    ],
+)
+def test_database_that_understands_a_statement_no_more_is_a_failure_and_no_refusal(
+    writer: Writer, loop: Loop, path: Path, damage: str, stored_ids: StoredIds
+) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(damage)
+    units = [[execution("a")], [execution("b"), started("b"), changes.new_task("t", "b", "x", 0, TaskStatus.READY)]]
+    writer.write(units)
+    loop.run_until(lambda: loop.failures)
+
+    assert [unit for unit, _ in loop.refusals] == units
+    assert {failure for _, failure in loop.refusals} == set(loop.failures)
+    assert stored_ids() == []
 
 
 @pytest.mark.parametrize("malformed", [None, [("event",)], [(0, None)]])
@@ -69,13 +101,14 @@ def test_malformed_unit_does_not_end_the_thread(
 ) -> None:
     handed_back: list[str] = []
     let_go = hold()
-    writer.write(malformed)
-    writer.write([execution("a")], lambda: handed_back.append("a"))
+    writer.write([malformed])
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
     let_go()
 
-    loop.run_until(lambda: handed_back)
+    with pytest.raises((TypeError, ValueError)):  # the loop's to report
+        loop.step()
 
-    assert stored_ids() == ["a"]
+    assert handed_back == stored_ids() == ["a"]
 
 
 class Lock:
@@ -91,13 +124,15 @@ class Lock:
 
 
 class Notice(logging.Handler):
-    """Sets an event when the store logs something."""
+    """Sets an event when the store logs something, and does first what the test wants done between two tries."""
 
     def __init__(self) -> None:
         super().__init__()
         self.came = threading.Event()
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.meanwhile()
         self.came.set()
 
 
@@ -115,7 +150,7 @@ def test_lock_of_another_program_is_waited_for(
 ) -> None:
     handed_back: list[str] = []
     lock = Lock(path)
-    writer.write([execution("a")], lambda: handed_back.append("a"))
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
     assert notice.came.wait(PATIENCE_SECONDS)  # it has tried, and says so
     assert not handed_back
     lock.release()
@@ -134,13 +169,13 @@ def fail(writer: Writer) -> None:
 def test_lock_that_is_held_too_long_fails_this_and_all_later_writes(
     database: Database, loop: Loop, path: Path, notice: Notice, stored_ids: StoredIds
 ) -> None:
-    writer = Writer(database, loop.post, loop.failures.append, retry_for=0.05)
+    writer = Writer(database, loop.post, loop.failures.append, loop.take_refusal, retry_for=0.05)
     handed_back: list[str] = []
     lock = Lock(path)
-    writer.write([execution("a")], lambda: handed_back.append("a"))
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
     loop.run_until(lambda: loop.failures)
     lock.release()
-    writer.write([execution("b")], lambda: handed_back.append("b"))
+    writer.write([[execution("b")]], lambda: handed_back.append("b"))
     loop.run_until(lambda: len(loop.failures) == 2)
     writer.close()
 
@@ -152,13 +187,28 @@ def test_lock_that_is_held_too_long_fails_this_and_all_later_writes(
     assert writer.in_flight == 0
 
 
+# More than the room that `fill` leaves.
+HALF_TOO_LARGE = [execution("a"), changes.new_execution("b", "w", "v", "x" * 100_000, 1.0)]
+
+
+def fill(writer: Writer) -> sqlite3.Connection:
+    """Let the disk be full for a writer; return its connection."""
+
+    def fill_it(connection: Connection) -> Any:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        return connection.connection.driver_connection
+
+    found: sqlite3.Connection = writer.run(fill_it).result(PATIENCE_SECONDS)
+    return found
+
+
 def test_full_disk_fails_after_the_patience_and_leaves_no_half_of_a_unit(
     database: Database, loop: Loop, stored_ids: StoredIds
 ) -> None:
-    writer = Writer(database, loop.post, loop.failures.append, retry_for=0)
-    pages = writer.run(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar_one()).result()
-    writer.run(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")).result()
-    writer.write([execution("a"), changes.new_execution("b", "w", "v", "x" * 100_000, 1.0)])
+    writer = Writer(database, loop.post, loop.failures.append, loop.take_refusal, retry_for=0)
+    fill(writer)
+    writer.write([HALF_TOO_LARGE])
 
     loop.run_until(lambda: loop.failures)
     writer.close()
@@ -167,9 +217,43 @@ def test_full_disk_fails_after_the_patience_and_leaves_no_half_of_a_unit(
     assert stored_ids() == []
 
 
+def test_full_disk_is_tried_again(writer: Writer, loop: Loop, notice: Notice, stored_ids: StoredIds) -> None:
+    handed_back: list[str] = []
+    connection = fill(writer)
+    notice.meanwhile = lambda: connection.execute("PRAGMA max_page_count = 10000")
+    writer.write([HALF_TOO_LARGE], lambda: handed_back.append("both"))
+
+    loop.run_until(lambda: handed_back)
+
+    assert notice.came.is_set()
+    assert stored_ids() == ["a", "b"]
+    assert not loop.failures
+
+
+def test_lack_of_memory_is_tried_again(
+    writer: Writer, loop: Loop, notice: Notice, monkeypatch: pytest.MonkeyPatch, stored_ids: StoredIds
+) -> None:
+    write = writer._group_commit._write_together
+
+    def fail_once(units: list[Unit]) -> Mapping[int, Exception]:
+        if not notice.came.is_set():
+            raise MemoryError
+        return write(units)
+
+    monkeypatch.setattr(writer._group_commit, "_write_together", fail_once)
+    handed_back: list[str] = []
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
+
+    loop.run_until(lambda: handed_back)
+
+    assert notice.came.is_set()
+    assert stored_ids() == ["a"]
+    assert not loop.refusals
+
+
 def test_unusable_database_fails_at_once_and_jobs_are_told_too(writer: Writer, loop: Loop) -> None:
     fail(writer)
-    writer.write([execution("a")])
+    writer.write([[execution("a")]])
     loop.run_until(lambda: loop.failures)
 
     with pytest.raises(StoreWriteFailed, match="readonly"):
@@ -183,12 +267,24 @@ def test_removed_file_is_noticed(writer: Writer, loop: Loop, path: Path, replace
     path.rename(path.with_name("moved.db"))
     if replace:
         path.touch()
-    writer.write([execution("a")])
+    writer.write([[execution("a")]])
 
     loop.run_until(lambda: loop.failures)
 
     assert "removed or replaced" in loop.failures[0].message
     assert isinstance(loop.failures[0].__cause__, FileNotFoundError)
+
+
+def test_file_removed_just_before_the_end_is_told(writer: Writer, loop: Loop, path: Path) -> None:
+    handed_back: list[str] = []
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
+    loop.run_until(lambda: handed_back)
+    path.rename(path.with_name("moved.db"))  # less than a second after the last look
+
+    writer.close()
+    loop.run_until(lambda: loop.failures)
+
+    assert "removed or replaced" in loop.failures[0].message
 
 
 def test_defect_in_the_thread_is_told_and_what_comes_later_fails(
@@ -200,11 +296,11 @@ def test_defect_in_the_thread_is_told_and_what_comes_later_fails(
     handed_back: list[str] = []
     monkeypatch.setattr(writer._group_commit, "commit", break_down)
     let_go = hold()
-    writer.write([execution("a")], lambda: handed_back.append("a"))
+    writer.write([[execution("a")]], lambda: handed_back.append("a"))
     cancelled = writer.run(lambda _: None)
     cancelled.cancel()
     job = writer.run(lambda _: None)
-    writer.write([execution("b")], lambda: handed_back.append("b"))
+    writer.write([[execution("b")]], lambda: handed_back.append("b"))
     let_go()
     writer.close()  # the end was queued behind all of it
     loop.run_until(lambda: len(loop.failures) == 2)
@@ -225,9 +321,9 @@ def test_function_that_raises_does_not_keep_others_from_their_call(writer: Write
         return raise_it
 
     let_go = hold()
-    writer.write([execution("a")], refuse("first"))
-    writer.write([execution("b")], refuse("second"))
-    writer.write([execution("c")], lambda: handed_back.append("c"))
+    writer.write([[execution("a")]], refuse("first"))
+    writer.write([[execution("b")]], refuse("second"))
+    writer.write([[execution("c")]], lambda: handed_back.append("c"))
     let_go()
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -244,9 +340,9 @@ def test_loop_that_has_ended_does_not_end_the_thread(
     def post(callback: Callable[[], None]) -> None:
         raise RuntimeError("the loop is closed")
 
-    writer = Writer(database, post, lambda failure: None)
-    writer.write([execution("a")])
-    writer.write([execution("b")])
+    writer = Writer(database, post, lambda failure: None, lambda unit, failure: None)
+    writer.write([[execution("a")]])
+    writer.write([[execution("b")]])
     writer.close()
 
     assert stored_ids() == ["a", "b"]
@@ -256,7 +352,7 @@ def test_loop_that_has_ended_does_not_end_the_thread(
 
 def test_close_after_a_failure_ends_the_thread(writer: Writer, loop: Loop) -> None:
     fail(writer)
-    writer.write([execution("a")])
+    writer.write([[execution("a")]])
     loop.run_until(lambda: loop.failures)
 
     writer.close()

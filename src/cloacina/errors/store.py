@@ -21,11 +21,17 @@ class StoreUnavailable(StoreError):
 
 
 class StoreWriteFailed(StoreError):
-    """Raised when a change could not be written; the database's error is the cause (`__cause__`)."""
+    """Raised when a change could not be written, or stored as the error of the one execution whose changes they were.
+
+    The database's error is the cause (`__cause__`).
+    """
 
     code = "CLO-1402"
-    cause = "The disk is full, the file was removed or locked for too long, or the connection was lost."
-    mend = "Mend the storage and start the runner again: what was committed is kept."
+    cause = (
+        "The disk is full, or the file was removed, changed or locked for too long: nothing can be written any more. "
+        "Or the database refused changes of one execution, as when its rows were deleted: no other is affected."
+    )
+    mend = "Mend the storage and start the runner again: what was committed is kept. Submit what was refused again."
 
 
 class UnsupportedDatabase(StoreError):

@@ -79,6 +79,7 @@ class TaskExecution:
         """Return the change that stores this task execution as it is."""
         return changes.task_state(
             self.id,
+            self.execution_id,
             self.status,
             self.sub_status,
             self.attempt,

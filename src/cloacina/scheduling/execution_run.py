@@ -14,7 +14,7 @@ from cloacina.execution.attempt import Attempt
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.scheduling.failure import error_record
-from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver, encode_changes
+from cloacina.scheduling.merging import NOTHING_WRITTEN, encode_changes
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
 from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable, Mapping
 
+    from cloacina.errors import StoreWriteFailed
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
     from cloacina.scheduling.merging import ContextMerger, State, Writers
-    from cloacina.store.changes import Change
+    from cloacina.store.changes import Change, Unit
     from cloacina.store.records import ErrorRecord
     from cloacina.workflow import Workflow
 
@@ -71,7 +72,7 @@ class RunOwner(Protocol):
     """Who made a run."""
 
     def run_ended(self, run: ExecutionRun) -> None:
-        """Forget a run: its end is committed."""
+        """Forget a run: its end is committed, or cannot be."""
         ...
 
 
@@ -84,19 +85,24 @@ class ExecutionRun:
         context: The initial context: JSON text by key.
         variables: The context variables of the submitter, which the bodies see.
         resources: What it runs on.
-        owner: Told when its end is committed.
+        owner: Told when its end is committed, or cannot be.
+
+    Attributes:
+        unstored: Why there is no such execution: the database refused it. None while that is not so.
     """
 
     __slots__ = (
         "_attempts",
         "_context",
         "_created_at",
+        "_end",
         "_event_numbers",
+        "_final",
         "_merger",
         "_missing",
         "_owner",
         "_remaining",
-        "_resolver",
+        "_resolved",
         "_resources",
         "_result",
         "_retries",
@@ -111,6 +117,7 @@ class ExecutionRun:
         "is_over",
         "status",
         "tasks",
+        "unstored",
         "workflow",
     )
 
@@ -128,8 +135,9 @@ class ExecutionRun:
         self.status = ExecutionStatus.PENDING
         self.error: ErrorRecord | None = None
         self.is_over = False
+        self.unstored: StoreWriteFailed | None = None
         self._merger = merger
-        self._context: Mapping[str, str] = context
+        self._context = self._final = context
         self._variables = variables
         self._resources = resources
         self._owner = owner
@@ -153,14 +161,16 @@ class ExecutionRun:
         self._remaining = len(self.tasks)
         # The state before task i until it has completed, then the state after it.
         self._states: list[State | None] = [None] * len(self.tasks)
-        # Tells what the tasks behind the first ones see.
-        self._resolver: Resolver | None = None
+        # What the newest ready task sees: tasks that depend on the same one share it.
+        self._resolved: tuple[State, Mapping[str, str], Mapping[str, Writers]] | None = None
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
         self._created_at = 0.0
         self._started_at: float | None = None
         # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
         self._verdict: ExecutionStatus | None = None
+        # The changes that store the end of one that failed as a whole.
+        self._end: Unit | None = None
         self._waiters: list[OneShot[None]] | None = None
         self._result: ExecutionResult | None = None
 
@@ -170,14 +180,7 @@ class ExecutionRun:
         """Return the changes that store this execution as new."""
         self._created_at = now = self._resources.clock.time()
         return [
-            changes.new_execution(
-                self.id,
-                self.workflow.name,
-                version,
-                encode_mapping(self._context),
-                now,
-                self._resources.runner_id,
-            ),
+            changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now),
             *[task.creation() for task in self.tasks],
             self._event(EventType.EXECUTION_CREATED, now),
         ]
@@ -252,7 +255,6 @@ class ExecutionRun:
             self._states[position] = self._merger.after(before, position, changed)
             task.changes = encode_changes(changed)
         task.error = None
-        self._drop_superseded_states(position)
         self._finish_task(task, TaskStatus.COMPLETED, now, slot, partial(self._release_dependents, position))
 
     def _drop_superseded_states(self, position: int) -> None:
@@ -328,6 +330,9 @@ class ExecutionRun:
             batch += self._skip_descendants(task.position, now)
         if self._remaining:
             self._resources.write(batch, on_commit)
+        elif self._verdict is ExecutionStatus.FAILED:
+            self._resources.write(batch)
+            self._write_last_end(now)
         else:
             self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
 
@@ -336,6 +341,7 @@ class ExecutionRun:
         """Start what waited for this task only; called when its completion is committed."""
         if self._verdict is not None or self.is_over:
             return
+        self._drop_superseded_states(position)
         graph = self.workflow.graph
         if self._missing is None:
             self._missing = {}
@@ -353,9 +359,9 @@ class ExecutionRun:
         ]
         self._states[position] = state = self._merger.join(seen)
         try:
-            if self._resolver is None:
-                self._resolver = Resolver(self._merger, self._context)
-            base, conflicts = self._resolver.resolve(state)
+            if self._resolved is None or self._resolved[0] is not state:
+                self._resolved = (state, *self._merger.resolve(self._context, state))
+            _, base, conflicts = self._resolved
             if conflicts:
                 raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")
         except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
@@ -386,14 +392,14 @@ class ExecutionRun:
         """
         if self.is_over:
             return
+        is_end_lost = self._end is not None
         task_id, attempt = (None, None) if task is None else (task.definition.id, task.attempt or None)
         record = error_record(error, task_id, attempt)
         if self.error is None:
             self.error = record
         self._verdict = ExecutionStatus.FAILED
-        if self.status.is_final:
-            self.status = self._verdict
-            self._end_is_committed()
+        if is_end_lost:
+            self._settle()
         else:
             if task is not None and not task.status.is_final:
                 task.error = record.to_json()
@@ -401,7 +407,8 @@ class ExecutionRun:
             self._remaining = sum(not each.status.is_final for each in self.tasks)
             self._stop(task)
         extra = {"execution_id": self.id, "task_id": task_id}
-        logger.error("execution %s cannot go on, and has failed", self.id, exc_info=error, extra=extra)
+        what = "cannot store its end" if is_end_lost else "cannot go on, and has failed"
+        logger.error("execution %s %s", self.id, what, exc_info=error, extra=extra)
 
     def _stop(self, broken: TaskExecution | None = None) -> None:
         """Let nothing begin any more, and cancel what has; a broken task has failed."""
@@ -409,32 +416,59 @@ class ExecutionRun:
         for timer in (self._retries or {}).values():
             self._resources.timers.disarm(timer)
         self._retries = None
-        batch: list[Change] = []
         for position, task in enumerate(self.tasks):
             if position not in self._attempts and not task.status.is_final:
                 status = TaskStatus.FAILED if task is broken else TaskStatus.CANCELLED
                 task.finish(status, now)
                 self._remaining -= 1
-                batch += (task.state(), task.event(_FINAL_EVENTS[status], now))
+                self._resources.write((task.state(), task.event(_FINAL_EVENTS[status], now)))
             elif task is broken:  # It ended, and that may not be stored yet.
-                batch.append(task.state())
+                self._resources.write((task.state(),))
         if not self._remaining:
-            self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
+            if self._verdict is ExecutionStatus.FAILED:
+                self._write_last_end(now)
+            else:
+                self._resources.write(self._finish(now), self._end_is_committed)
             return
-        if batch:
-            self._resources.write(batch)
         for attempt in list(self._attempts.values()):
             attempt.cancel()
 
+    def _write_last_end(self, now: float) -> None:
+        """Store that this execution has failed as a whole: by itself, whatever becomes of its tasks' changes."""
+        self._end = self._finish(now)
+        self._resources.write(self._end, self._settle)
+
+    def creation_refused(self, failure: StoreWriteFailed) -> None:
+        """End before the beginning: the rows of this execution are not stored."""
+        self.unstored = failure
+        self._owner.run_ended(self)
+        self.wake()
+
+    @_fails_alone
+    def refused(self, unit: Unit, failure: StoreWriteFailed) -> None:
+        """Fail: changes of this execution are not stored, so what the database tells of it is not true any more."""
+        ids = {parameters[-1] for kind, parameters, _ in unit if kind == changes.TASK_STATE}
+        concerned = [task for task in self.tasks if task.id in ids]
+        for task in concerned:
+            if task.status is TaskStatus.COMPLETED:
+                # Nothing may be built on what is not stored, and what it changed may be what was refused.
+                now = self._resources.clock.time()
+                task.finish(TaskStatus.FAILED, now)
+                task.changes = None
+                task.error = error_record(failure, task.definition.id, task.attempt).to_json()
+                self._resources.write((task.state(), task.event(EventType.TASK_FAILED, now)))
+        if self._verdict is not ExecutionStatus.FAILED or unit is self._end:
+            self.fail(failure, concerned[0] if len(concerned) == 1 else None)
+
     def _finish(self, now: float) -> list[Change]:
-        self._context, conflicts = self._final_context()
+        self._final, conflicts = self._final_context()
         if conflicts and self.error is None and self._verdict is None:
             conflict = self._merger.conflict(conflicts, f"the result of workflow {self.workflow.name!r}")
             self.error = error_record(conflict, None, None)
         status = self._verdict or (ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED)
         error = None if self.error is None else self.error.to_json()
         finished_at = max(now, self._started_at or self._created_at)
-        context = encode_mapping(self._context)
+        context = encode_mapping(self._final)
         end = [
             changes.execution_state(self.id, status, self._started_at, finished_at, context, error),
             self._event(_EXECUTION_EVENTS[status], now),
@@ -465,14 +499,30 @@ class ExecutionRun:
             return self._merger.undisputed(self._context, state), {}
 
     def _end_is_committed(self) -> None:
+        # Of one that has failed as a whole meanwhile, another end follows.
+        if self._verdict is not ExecutionStatus.FAILED:
+            self._settle()
+
+    def _settle(self) -> None:
         self.is_over = True
+        self._context = self._final
         # What only the running needed is not kept by those who keep the result.
         self._states.clear()
         self._users.clear()
-        self._resolver = None
+        self._resolved = None
         self._missing = None
         self._owner.run_ended(self)
         self.wake()
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The ids of the tasks with an attempt that has not ended: when it is cancelled, those that clean up."""
+        return [self.tasks[position].definition.id for position in self._attempts]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every task has ended; whether that is stored, `is_over` tells."""
+        return not self._remaining
 
     def wake(self) -> None:
         """Wake everyone who waits for the end."""
@@ -482,7 +532,7 @@ class ExecutionRun:
                 waiter.set_result(None)
 
     def add_waiter(self, waiter: OneShot[None]) -> None:
-        """Let a one-shot be set when the execution is over and its end committed, or the runner has broken down."""
+        """Let a one-shot be set when the execution is over, was refused, or the runner has broken down."""
         if self._waiters is None:
             self._waiters = []
         self._waiters.append(waiter)

@@ -11,19 +11,24 @@ import anyio.lowlevel
 from cloacina.errors import RunnerClosed
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
+from cloacina.store.changes import NEW_EXECUTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cloacina.errors import StoreWriteFailed
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
-    from cloacina.store.changes import Change
+    from cloacina.store.changes import Change, Unit
     from cloacina.workflow import Workflow
 
 logger = logging.getLogger("cloacina.scheduling")
 
 _AT_ONCE = 500
 """How many executions are made, started or cancelled before the loop gets its turn."""
+_CLEANING_SECONDS = 30.0
+"""How long a runner that has broken down waits for bodies that clean up."""
+_NAMED_AT_MOST = 5
 
 
 class Scheduler:
@@ -37,7 +42,6 @@ class Scheduler:
         self._resources = resources
         self._runs: dict[str, ExecutionRun] = {}
         self._idle: list[OneShot[None]] = []
-        self._commits: set[OneShot[None]] = set()
         self.failure: BaseException | None = None
         """What broke the runner down."""
         self.is_closed = False
@@ -58,7 +62,7 @@ class Scheduler:
             context: The initial context: JSON text by key.
 
         Raises:
-            StoreWriteFailed: The runner has broken down.
+            StoreWriteFailed: The database refused the execution, or the runner has broken down.
         """
         self.raise_failure()
         variables = contextvars.copy_context()
@@ -78,7 +82,7 @@ class Scheduler:
 
         Raises:
             RunnerClosed: The runner was left before they could be stored.
-            StoreWriteFailed: The runner has broken down.
+            StoreWriteFailed: The database refused them, or the runner has broken down. None of them is stored.
         """
         version = workflow.version
         merger = ContextMerger(workflow)
@@ -91,6 +95,7 @@ class Scheduler:
             batch.extend(run.creation(version))
             if not number % _AT_ONCE:
                 await anyio.lowlevel.checkpoint()
+        self.raise_failure()
         if self.is_closed:
             message = "the runner was left while executions were being submitted, and none of them is stored"
             raise RunnerClosed(message)
@@ -105,19 +110,20 @@ class Scheduler:
         self._resources.write(batch, start)
         for run in runs:
             self._runs[run.id] = run
-        await self._or_failure(committed)
+        await self._wait(runs[0], committed)
         return runs
 
     async def wait(self, run: ExecutionRun) -> None:
         """Return when an execution has ended.
 
         Raises:
-            StoreWriteFailed: The runner has broken down.
+            StoreWriteFailed: The database refused the execution, or the runner has broken down.
         """
-        if run.is_over:
-            return
-        self.raise_failure()
-        waiter: OneShot[None] = self._resources.loop.one_shot()
+        if not run.is_over:
+            self.raise_failure()
+            await self._wait(run, self._resources.loop.one_shot())
+
+    async def _wait(self, run: ExecutionRun, waiter: OneShot[None]) -> None:
         run.add_waiter(waiter)
         try:
             await waiter
@@ -125,22 +131,48 @@ class Scheduler:
             run.remove_waiter(waiter)
         if not run.is_over:
             self.raise_failure()
+            if run.unstored is not None:
+                raise run.unstored
 
     async def wait_for_all(self) -> None:
         """Return when no execution is left, or the runner has broken down."""
         while self._runs and self.failure is None:
-            idle: OneShot[None] = self._resources.loop.one_shot()
-            self._idle.append(idle)
-            await idle
+            await self._until_idle()
 
     async def cancel_all(self) -> None:
-        """Cancel every execution, take on no more, and return when all have ended."""
+        """Cancel every execution, take on no more, and return when all have ended.
+
+        When the runner has broken down, that is bounded: somebody waits for its failure.
+        """
         self.is_closed = True
         for number, run in enumerate(list(self._runs.values()), 1):
             run.cancel()
             if not number % _AT_ONCE:
                 await anyio.lowlevel.checkpoint()
         await self.wait_for_all()
+        if self._runs:
+            await self._wait_for_bodies()
+
+    async def _wait_for_bodies(self) -> None:
+        if (bodies := self._bodies()) is not None:
+            message = "waiting up to %g s for tasks that clean up after the runner has broken down: %s"
+            logger.warning(message, _CLEANING_SECONDS, bodies)
+        with anyio.move_on_after(_CLEANING_SECONDS):
+            while self._runs:
+                await self._until_idle()
+        if (bodies := self._bodies()) is not None:
+            logger.error("the runner is left while tasks still clean up, without their slots: %s", bodies)
+
+    def _bodies(self) -> str | None:
+        """Return which bodies have not ended, in words; None when all have."""
+        found = [f"{task!r} of execution {run.id}" for run in self._runs.values() for task in run.unfinished]
+        more = [f"{len(found) - _NAMED_AT_MOST} more"] if len(found) > _NAMED_AT_MOST else []
+        return ", ".join(found[:_NAMED_AT_MOST] + more) or None
+
+    async def _until_idle(self) -> None:
+        idle: OneShot[None] = self._resources.loop.one_shot()
+        self._idle.append(idle)
+        await idle
 
     def break_down(self, failure: BaseException) -> None:
         """Give up: nothing can be stored any more, or the engine itself has failed. Everyone who waits is told."""
@@ -150,8 +182,6 @@ class Scheduler:
         runs = list(self._runs.values())
         for run in runs:
             run.wake()
-        for committed in self._commits:
-            self._wake(committed)
         self._wake_idle()
         for run in runs:
             try:
@@ -165,17 +195,23 @@ class Scheduler:
         if self.failure is not None:
             raise self.failure
 
-    async def _or_failure(self, committed: OneShot[None]) -> None:
-        self.raise_failure()
-        self._commits.add(committed)
-        try:
-            await committed
-        finally:
-            self._commits.discard(committed)
-        self.raise_failure()
+    def unit_refused(self, unit: Unit, failure: StoreWriteFailed) -> None:
+        """Take it that changes are not stored: the executions that they belong to fail, and no others."""
+        is_creation = unit[0][0] == NEW_EXECUTION
+        for execution_id in dict.fromkeys(change[-1] for change in unit):
+            run = self._runs.get(execution_id)
+            if run is None:
+                # What comes after the end, such as the end of a given-up thread, of an execution that was deleted.
+                logger.debug("of execution %s, which has ended: %s", execution_id, failure)
+            elif is_creation:
+                run.creation_refused(failure)
+            elif self.failure is None:
+                run.refused(unit, failure)
+            elif run.has_ended:
+                self.run_ended(run)
 
     def run_ended(self, run: ExecutionRun) -> None:
-        """Forget a run: its end is committed."""
+        """Forget a run: its end is committed, or cannot be."""
         self._runs.pop(run.id, None)
         if not self._runs:
             self._wake_idle()

@@ -35,7 +35,7 @@ class Fault(Enum):
     EXHAUSTED = auto()
     """No room, no memory, no descriptor or an I/O error: the same transaction may succeed later."""
     REFUSED = auto()
-    """The data break a rule of the database: the same transaction can never succeed, others can."""
+    """The database does not take these data: the same transaction can never succeed, others can."""
     FATAL = auto()
     """The database is unusable: nothing can be written any more."""
 
@@ -48,7 +48,8 @@ def fault_of(error: BaseException) -> Fault:
     primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if primary in _LOCKED:
         return Fault.LOCKED
-    if primary in _EXHAUSTED:
+    # What SQLite reports as SQLITE_NOMEM, its driver raises as MemoryError.
+    if primary in _EXHAUSTED or isinstance(error, MemoryError):
         return Fault.EXHAUSTED
     return Fault.FATAL if primary in _FATAL else Fault.REFUSED
 

@@ -13,16 +13,16 @@ from cloacina.store.faults import Fault, fault_of, pauses
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from cloacina.store.changes import Change
+    from cloacina.store.changes import Unit
     from cloacina.store.statements import Statement
 
 logger = logging.getLogger("cloacina.store")
 
 _KINDS = EVENT + 1
-# At most 14 parameters a row: below the 999 that older builds of SQLite take.
+# At most 9 parameters a row: below the 999 that older builds of SQLite take.
 _ROWS_PER_STATEMENT = 64
 
-Write: TypeAlias = "Callable[[Sequence[Sequence[Change]]], Mapping[int, Exception]]"
+Write: TypeAlias = "Callable[[Sequence[Unit]], Mapping[int, Exception]]"
 """Writes units inside of a transaction, and returns the errors of those that were refused."""
 
 
@@ -45,7 +45,7 @@ class GroupCommit:
         self._statements = tuple(statements)
         self._retry_for = retry_for
 
-    def commit(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+    def commit(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
         """Write units in one transaction and commit it.
 
         A unit that the database refuses takes nothing with it: the others are written without it.
@@ -54,7 +54,8 @@ class GroupCommit:
             The errors of the units that were refused, by their index.
 
         Raises:
-            Exception: The database cannot be written; nothing of these units is stored.
+            Exception: The database cannot be written, or it is not the one that the statements were made for; nothing
+                of these units is stored.
         """
         if not any(units):
             return {}
@@ -63,11 +64,9 @@ class GroupCommit:
         except Exception as error:
             if fault_of(error) is not Fault.REFUSED:
                 raise
-            if len(units) == 1:
-                return {0: error}
         return self._transact(self._write_apart, units)
 
-    def _transact(self, write: Write, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+    def _transact(self, write: Write, units: Sequence[Unit]) -> Mapping[int, Exception]:
         give_up_at = None
         pausing = pauses()
         while True:
@@ -82,17 +81,18 @@ class GroupCommit:
                 now = time.monotonic()
                 if give_up_at is None:
                     give_up_at = now + self._retry_for
-                    logger.warning("The database cannot be written (%s); trying for %g s", error, self._retry_for)
+                    reason = str(error) or type(error).__name__
+                    logger.warning("The database cannot be written (%s); trying for %g s", reason, self._retry_for)
                 if now >= give_up_at:
                     raise
             else:
                 return refused
             time.sleep(next(pausing))
 
-    def _write_together(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+    def _write_together(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
         rows_by_kind: list[list[tuple[Any, ...]]] = [[] for _ in range(_KINDS)]
-        for changes in units:
-            for kind, parameters in changes:
+        for unit in units:
+            for kind, parameters, _ in unit:
                 rows_by_kind[kind].append(parameters)
         # The cursor's own count is missing for a statement that begins with WITH.
         before = self._connection.total_changes
@@ -107,7 +107,7 @@ class GroupCommit:
             written += len(rows)
         missing = before + written - self._connection.total_changes
         if missing:
-            raise RowMissing(f"{missing} of {written} rows to change do not exist")
+            raise RowMissing(f"{missing} of {written} rows to change do not exist; somebody has deleted them")
         return {}
 
     def _execute(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -122,12 +122,13 @@ class GroupCommit:
             self._cursor.execute(statement.for_rows(count), parameters)
             start += count
 
-    def _write_apart(self, units: Sequence[Sequence[Change]]) -> Mapping[int, Exception]:
+    def _write_apart(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
+        self._check_statements()
         refused: dict[int, Exception] = {}
-        for index, changes in enumerate(units):
+        for index, unit in enumerate(units):
             self._cursor.execute("SAVEPOINT unit")
             try:
-                self._write_together((changes,))
+                self._write_together((unit,))
             except Exception as error:
                 if fault_of(error) is not Fault.REFUSED:
                     raise
@@ -135,6 +136,11 @@ class GroupCommit:
                 refused[index] = error
             self._cursor.execute("RELEASE unit")
         return refused
+
+    def _check_statements(self) -> None:
+        """Fail when the database understands a statement no more, as when a table is gone: no unit is to blame."""
+        for statement in self._statements:
+            self._cursor.execute(f"EXPLAIN {statement.one_row}", (None,) * statement.width)
 
     def _roll_back(self) -> None:
         # After some errors SQLite has rolled the transaction back on its own.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from cloacina.store.changes import Change
+    from cloacina.store.changes import Unit
     from cloacina.store.connect import Durability
 
 P = ParamSpec("P")
@@ -50,24 +50,27 @@ class Store:
         return self._reads + (0 if self._writer is None else self._writer.in_flight)
 
     def start(
-        self, post: Callable[[Callable[[], None]], object], on_failure: Callable[[StoreWriteFailed], None]
+        self,
+        post: Callable[[Callable[[], None]], object],
+        on_failure: Callable[[StoreWriteFailed], None],
+        on_refusal: Callable[[Unit, StoreWriteFailed], None],
     ) -> None:
-        """Start the writer's thread; see `Writer` for the two functions.
+        """Start the writer's thread; see `Writer` for the functions.
 
         Raises:
             StoreUnavailable: The file was removed or cannot be opened any more.
         """
-        self._writer = Writer(self.database, post, on_failure)
+        self._writer = Writer(self.database, post, on_failure, on_refusal)
 
-    def write(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None:
-        """Queue changes that are to be committed together; see `Writer.write`. Callable from any thread.
+    def write(self, units: Sequence[Unit], on_commit: Callable[[], None] | None = None) -> None:
+        """Queue units of changes for one transaction; see `Writer.write`. Callable from any thread.
 
         Raises:
             StoreWriteFailed: The store is not started, or closed.
         """
         if self._writer is None:
             raise StoreWriteFailed("The store is not started, so nothing can be written to it; call start() first.")
-        self._writer.write(changes, on_commit)
+        self._writer.write(units, on_commit)
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query of `cloacina.store.queries`, or one like them, that sees all that was queued before.

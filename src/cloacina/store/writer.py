@@ -10,25 +10,26 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
+from cloacina.store.changes import words_of
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from cloacina.store.changes import Change
+    from cloacina.store.changes import Unit
     from cloacina.store.database import Database
 
 logger = logging.getLogger("cloacina.store")
 
 T = TypeVar("T")
 
-_UNITS_PER_TRANSACTION = 2_000
+_BATCHES_PER_TRANSACTION = 2_000
 
-Unit: TypeAlias = "tuple[Sequence[Change], Callable[[], None] | None]"
-"""Changes that are committed together, and what to call after that."""
+Batch: TypeAlias = "tuple[Sequence[Unit], Callable[[], None] | None]"
+"""Units for one transaction, and what to call when the last of them is committed."""
 
 
 class _Job(Generic[T]):
@@ -64,7 +65,9 @@ class Writer:
         database: Where to write.
         post: Hands a function over to the event loop's thread. Called in the writer's thread, once for all that one
             transaction holds. The loop is expected to survive an exception of the function, and to report it.
-        on_failure: Called in the loop's thread with each `StoreWriteFailed`.
+        on_failure: Called in the loop's thread when nothing can be written any more, for each transaction from then on.
+        on_refusal: Called in the loop's thread with each unit that is not stored, and why; before anyone hears of what
+            was committed in the same transaction.
         retry_for: How long a transaction is tried again while the database is locked or has no room, in seconds.
 
     Raises:
@@ -76,14 +79,16 @@ class Writer:
         database: Database,
         post: Callable[[Callable[[], None]], object],
         on_failure: Callable[[StoreWriteFailed], None],
+        on_refusal: Callable[[Unit, StoreWriteFailed], None],
         *,
         retry_for: float = 30.0,
     ) -> None:
         self._database = database
         self._post = post
         self._on_failure = on_failure
-        self._queue: SimpleQueue[Unit | _Job[Any] | None] = SimpleQueue()
-        # Reentrant: a finalizer that runs while a unit is queued may queue another one in the same thread.
+        self._on_refusal = on_refusal
+        self._queue: SimpleQueue[Batch | _Job[Any] | None] = SimpleQueue()
+        # Reentrant: a finalizer that runs while a batch is queued may queue another one in the same thread.
         self._lock = threading.RLock()
         # Two counts, so that the second, which the loop's thread alone changes, needs no lock.
         self._queued = 0
@@ -99,15 +104,16 @@ class Writer:
 
     @property
     def in_flight(self) -> int:
-        """How many units have not been handed back to the event loop yet."""
+        """How many batches have not been handed back to the event loop yet."""
         return self._queued - self._handed_back
 
-    def write(self, changes: Sequence[Change], on_commit: Callable[[], None] | None = None) -> None:
-        """Queue changes that are to be committed together; return at once. Callable from any thread.
+    def write(self, units: Sequence[Unit], on_commit: Callable[[], None] | None = None) -> None:
+        """Queue a batch of units for one transaction; return at once. Callable from any thread.
 
         Args:
-            changes: The changes; when there are none, this is a barrier behind all that was queued before.
-            on_commit: Called in the loop's thread when the changes are committed; never when they are not.
+            units: Each of them is stored whole or not at all, whatever becomes of the others. When there are none, this
+                is a barrier behind all that was queued before.
+            on_commit: Called in the loop's thread when the last unit is committed; never when it is not.
 
         Raises:
             StoreWriteFailed: The writer is closed.
@@ -116,7 +122,7 @@ class Writer:
             if self._is_closed:
                 raise StoreWriteFailed("The store is closed, so nothing can be written to it any more.")
             self._queued += 1
-            self._queue.put((changes, on_commit))
+            self._queue.put((units, on_commit))
 
     def run(self, function: Callable[[Connection], T]) -> Future[T]:
         """Run a function in the writer's thread, on its connection, behind all that was queued before.
@@ -144,14 +150,14 @@ class Writer:
     def _serve(self) -> None:
         is_serving = True
         while is_serving:
-            units, then = self._take()
-            if units:
-                self._commit(units)
+            batches, then = self._take()
+            if batches:
+                self._commit(batches)
             if isinstance(then, _Job):
                 then.run(self._connection, None if self._cause is None else self._gone())
             is_serving = then is not None
-            # Dropped before the thread waits: what the units belong to may be over.
-            del units, then
+            # Dropped before the thread waits: what the batches belong to may be over.
+            del batches, then
         self._look_once_more()
         try:
             self._database.checkpoint(self._connection)
@@ -167,58 +173,80 @@ class Writer:
                 self._database.check_in_place(at_once=True)
             except OSError as error:
                 self._give_up(error)
-                self._settle([], (), [self._gone()])
+                self._settle([], self._not_stored([]))
 
-    def _take(self) -> tuple[list[Unit], Unit | _Job[Any] | None]:
-        """Wait for work; return all units that are queued, and what stopped the taking: a job or the end (None)."""
-        units: list[Unit] = []
+    def _take(self) -> tuple[list[Batch], Batch | _Job[Any] | None]:
+        """Wait for work; return all batches that are queued, and what stopped the taking: a job or the end (None)."""
+        batches: list[Batch] = []
         item = self._queue.get()
         try:
             while isinstance(item, tuple):
-                units.append(item)
-                if len(units) == _UNITS_PER_TRANSACTION:
+                batches.append(item)
+                if len(batches) == _BATCHES_PER_TRANSACTION:
                     break
                 item = self._queue.get_nowait()
         except Empty:
             pass
-        return units, item
+        return batches, item
 
-    def _commit(self, units: list[Unit]) -> None:
+    def _commit(self, batches: list[Batch]) -> None:
+        units = [unit for units, _ in batches for unit in units]
         if self._cause is None:
             try:
                 self._database.check_in_place()
-                refused = self._group_commit.commit([changes for changes, _ in units])
+                refused = self._group_commit.commit(units)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the loop must hear of it, and go on with that
                 self._give_up(error)
             else:
-                self._settle(units, refused, [_refusal(error) for error in refused.values()])
+                calls = [on_commit for _, on_commit in batches if on_commit]
+                self._settle(batches, self._some_refused(batches, units, refused) if refused else calls)
                 return
-        self._settle(units, range(len(units)), [self._gone()])
+        self._settle(batches, self._not_stored(units))
 
-    def _settle(self, units: list[Unit], refused: Container[int], failures: list[StoreWriteFailed]) -> None:
-        """Hand units back to the loop, in one call: those that were not refused are committed."""
-        calls = [on_commit for at, (_, on_commit) in enumerate(units) if on_commit and at not in refused]
-        calls.extend(partial(self._on_failure, failure) for failure in failures)
+    def _some_refused(
+        self, batches: list[Batch], units: list[Unit], refused: Mapping[int, Exception]
+    ) -> list[Callable[[], None]]:
+        calls: list[Callable[[], None]] = [partial(self._refuse, units[at], error) for at, error in refused.items()]
+        end = 0
+        for units_of_batch, on_commit in batches:
+            end += len(units_of_batch)
+            if on_commit and not (units_of_batch and end - 1 in refused):
+                calls.append(on_commit)
+        return calls
+
+    def _not_stored(self, units: list[Unit]) -> list[Callable[[], None]]:
+        failure = self._gone()
+        return [partial(self._on_failure, failure), *(partial(self._on_refusal, unit, failure) for unit in units)]
+
+    def _settle(self, batches: list[Batch], calls: Sequence[Callable[[], None]]) -> None:
+        """Hand batches back to the loop, with one call for all."""
         try:
-            self._post(partial(self._hand_back, len(units), calls))
+            self._post(partial(self._hand_back, len(batches), calls))
         except Exception:
             # The loop has ended: nobody is left to be told.
-            logger.exception("%d units were settled after the event loop had ended: %s", len(units), failures)
-            self._handed_back += len(units)
+            logger.exception("%d batches were written after the event loop had ended", len(batches))
+            self._handed_back += len(batches)
 
-    def _hand_back(self, units: int, calls: Sequence[Callable[[], None]]) -> None:
-        """Tell of units, in the loop's thread. One function that raises does not keep the others from their call."""
+    def _hand_back(self, batches: int, calls: Sequence[Callable[[], None]]) -> None:
+        """Tell of batches, in the loop's thread. One function that raises does not keep the others from their call."""
         errors: list[Exception] = []
         for call in calls:
             try:
                 call()
             except Exception as error:  # noqa: BLE001 - raised below
                 errors.append(error)
-        self._handed_back += units
+        self._handed_back += batches
         if len(errors) == 1:
             raise errors[0]
         if errors:
             raise ExceptionGroup("Functions that were to be called after a commit raised.", errors)
+
+    def _refuse(self, unit: Unit, cause: Exception) -> None:
+        failure = StoreWriteFailed(
+            f"The database refused to store {words_of(unit)}: {cause}. Nothing else is affected."
+        )
+        failure.__cause__ = cause
+        self._on_refusal(unit, failure)
 
     def _give_up(self, cause: BaseException) -> None:
         """Write nothing any more: what follows a lost change would not fit to what is stored."""
@@ -232,11 +260,3 @@ class Writer:
         )
         failure.__cause__ = self._cause
         return failure
-
-
-def _refusal(cause: Exception) -> StoreWriteFailed:
-    failure = StoreWriteFailed(
-        f"The database refused a unit of changes, so none of them is stored: {cause}. Other units are not affected."
-    )
-    failure.__cause__ = cause
-    return failure

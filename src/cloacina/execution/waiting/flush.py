@@ -1,4 +1,4 @@
-"""Stores how often conditions were polled, and when they are next: every few seconds, not with each poll."""
+"""Stores how often conditions have been polled: every few seconds for all waits, not with each poll."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 5.0
 _AT_ONCE = 200
 _PAUSE_SECONDS = 0.1
-_NOTICED_SECONDS = 1.0
 
 
 class PollFlush:
@@ -29,7 +28,6 @@ class PollFlush:
         self._pending: Iterator[Wait] = iter(())
         self._is_scheduled = False
         self._is_due_again = False
-        self._wall_clock_ahead = self._ahead()
 
     def schedule(self) -> None:
         """Flush in a few seconds, unless that is coming already; called when a wait begins, and after each poll."""
@@ -40,27 +38,19 @@ class PollFlush:
 
     def _begin(self) -> None:
         self._is_due_again = False
-        waits = self._resources.waits.values()
-        ahead = self._ahead()
-        # The moments of the next polls are of the wall clock: when that was set, all that are stored are wrong.
-        is_clock_set = abs(ahead - self._wall_clock_ahead) > _NOTICED_SECONDS
-        self._wall_clock_ahead = ahead
-        self._pending = iter([wait for wait in waits if is_clock_set or wait.polls != wait.flushed_polls])
+        waits = self._resources.waits
+        self._pending = iter([wait for wait in waits.values() if wait.polls != wait.flushed_polls])
         self._go_on()
 
     def _go_on(self) -> None:
         waits = self._resources.waits
         portion = list(islice(self._pending, _AT_ONCE))
-        changes = [wait.state() for wait in portion if wait.id in waits]
-        if changes:
-            self._resources.write(changes)
+        for wait in portion:
+            if wait.id in waits:
+                self._resources.write((wait.state(),))
         if len(portion) == _AT_ONCE:
             self._resources.timers.call_after(_PAUSE_SECONDS, self._go_on)
             return
         self._is_scheduled = False
         if self._is_due_again:  # Polled after its portion was written, and perhaps not for a long time again.
             self.schedule()
-
-    def _ahead(self) -> float:
-        clock = self._resources.clock
-        return clock.time() - clock.monotonic()
