@@ -164,7 +164,9 @@ class TaskHandle(Protocol):
             timeout: Seconds, or a timedelta, until the wait gives up. The condition is called once more then, and has
                 up to a second to answer. It bounds the wait, not the queueing for a slot after it, and it does not
                 count against the task's own `timeout`.
-            deadline: The moment at which the wait gives up, instead of `timeout`; a datetime with a time zone.
+            deadline: The moment at which the wait gives up, instead of `timeout`; a datetime with a time zone. It goes
+                by the wall clock: when that is set, or the machine sleeps, the wait notices within about a second. A
+                `timeout` does not; it counts the seconds in which the machine is awake.
             default: What to return when the time is over, instead of raising `WaitTimeout`.
             tolerate_errors: How many errors in a row the condition may raise before the wait fails. A call that
                 returns starts the count anew.

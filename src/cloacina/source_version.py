@@ -1,32 +1,40 @@
 """A hash of what a task does: of its syntax tree, without docstrings, comments and layout.
 
-It answers one question: is this the code that an earlier run was started with? It sees the task's own function, not
-what that calls. Options of `@task` that do not change what the task does, such as its timeout, do not count.
+It answers one question: is this the code that an earlier run was started with? It sees the task's own function, and the
+values that it is bound to, but not what it calls. Options of `@task` that do not change what the task does, such as its
+timeout, do not count.
+
+The tree is that of the code that runs: what it compiles to is compared with the function's own code. Where the source
+is not known, or has become another one, the bytecode is hashed.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
-import functools
 import hashlib
 import inspect
-from types import CodeType
+from types import CellType, CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from cloacina.source_snapshot import SourceSnapshot, integer_text, lines_of_file, look_again, qualified_name
 from cloacina.task import task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from cloacina.source_snapshot import Bound
     from cloacina.task import TaskDefinition
 
 _LENGTH: Final = 16
 _IGNORED_FIELDS: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+_MOST_BLOCKS: Final = 50
+_OUTER: Final = "outer_of_"
 
 
 def task_version(definition: TaskDefinition) -> str:
     """Return the version of a task: a hash of its function's syntax tree, or of its bytecode if there is no source."""
-    return _hash(_fingerprint(definition.function, {}))
+    return _hash(_fingerprint(definition.snapshot, {}))
 
 
 def workflow_version(tasks: Sequence[TaskDefinition]) -> str:
@@ -34,7 +42,7 @@ def workflow_version(tasks: Sequence[TaskDefinition]) -> str:
     # Tasks made in a loop share their code; each code is read once.
     known: dict[int, str] = {}
     return _hash(
-        "\n".join(f"{each.id}\t{','.join(each.dependencies)}\t{_fingerprint(each.function, known)}" for each in tasks)
+        "\n".join(f"{each.id}\t{','.join(each.dependencies)}\t{_fingerprint(each.snapshot, known)}" for each in tasks)
     )
 
 
@@ -42,45 +50,123 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_LENGTH]
 
 
-def _fingerprint(function: Callable[..., Any], known: dict[int, str]) -> str:
-    function = _function_behind(function)
-    code = getattr(function, "__code__", None)
-    if not isinstance(code, CodeType):
-        return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+def _fingerprint(snapshot: SourceSnapshot, known: dict[int, str]) -> str:
+    bound = "".join([_bound_text(part, snapshot, known) for part in snapshot.bound])
+    code = snapshot.code
+    if code is None:
+        return f"{qualified_name(snapshot.function)}{bound}"
     if id(code) not in known:
-        tree = _syntax_tree(function)
-        known[id(code)] = _hash("".join(_dump(tree) if tree else _dump_code(code, function.__doc__)))
-    return known[id(code)]
+        known[id(code)] = _code_hash(snapshot, code)
+    return f"{known[id(code)]}{bound}"
 
 
-def _function_behind(function: Callable[..., Any]) -> Callable[..., Any]:
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif hasattr(function, "__wrapped__"):
-            function = inspect.unwrap(function)
-        elif inspect.isroutine(function) or isinstance(function, type):
-            return function
-        else:
-            function = type(function).__call__
+def _bound_text(part: Bound, snapshot: SourceSnapshot, known: dict[int, str]) -> str:
+    if isinstance(part, CellType):
+        return "".join([_bound_text(each, snapshot, known) for each in look_again(part, snapshot)])
+    return _fingerprint(part, known) if isinstance(part, SourceSnapshot) else part
 
 
-def _syntax_tree(function: Callable[..., Any]) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    try:
-        source = inspect.getsource(function)
-        # An indented function is put under an `if` instead of dedented, which would change its multi-line strings.
-        tree = ast.parse(f"if True:\n{source}" if source[:1].isspace() else source)
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
-    statement = tree.body[0] if len(tree.body) == 1 else None
-    if isinstance(statement, ast.If) and len(statement.body) == 1:
-        statement = statement.body[0]
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == function.__name__:
-        namespace: dict[str, object] = getattr(function, "__globals__", {})
+def _code_hash(snapshot: SourceSnapshot, code: CodeType) -> str:
+    for text_of in (_text_of_tree, _text_of_bytecode):
+        try:
+            text = text_of(snapshot, code)
+        except Exception:  # noqa: BLE001, S112 - whatever the code is made of, there is a version.
+            continue
+        if text is not None:
+            return _hash(text)
+    return qualified_name(snapshot.function)
+
+
+def _text_of_tree(snapshot: SourceSnapshot, code: CodeType) -> str | None:
+    tree = _syntax_tree(snapshot, code)
+    return None if tree is None else _dump(tree)
+
+
+def _text_of_bytecode(snapshot: SourceSnapshot, code: CodeType) -> str | None:
+    return "".join(_dump_code(code, snapshot.function.__doc__))
+
+
+# ── From the lines of a file to a syntax tree ────────────────────────────────────────────────────────────────────────
+
+
+def _syntax_tree(snapshot: SourceSnapshot, code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the syntax tree of a function, if there is source that compiles to the function's own code."""
+    namespace: dict[str, Any] = getattr(snapshot.function, "__globals__", {})
+    own = "".join(_dump_code(code, None))
+    flags = code.co_flags & __future__.annotations.compiler_flag
+    for block in _blocks(code, snapshot.lines or lines_of_file(code.co_filename, namespace)):
+        try:
+            tree = ast.parse(block)
+            compiled = compile(tree, code.co_filename, "exec", flags, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue  # It ends in the midst of a statement; or it belongs to another file, and so do all.
+        statement = _function_in(tree, code.co_name)
+        if statement is None or not any(
+            "".join(_dump_code(each, None)) == own for each in _codes(compiled, code.co_name)
+        ):
+            return None
         decorators = statement.decorator_list
         statement.decorator_list = [each for each in decorators if not _is_task_decorator(each, namespace)]
         return statement
-    return None  # A lambda, or a file that has changed since it was imported.
+    return None
+
+
+def _blocks(code: CodeType, lines: Sequence[str]) -> Iterator[str]:
+    """Yield what may be the source of a function: its lines up to one that is not indented deeper than the first.
+
+    There are several such lines if one of them belongs to a string, or stands in brackets.
+    """
+    first = code.co_firstlineno - 1
+    if not 0 <= first < len(lines):
+        return
+    indentation = lines[first][: -len(lines[first].lstrip())]
+    start = ""
+    if indentation:  # It is put into a block instead of dedented, which would change its multi-line strings.
+        is_nested = code.co_flags & inspect.CO_NESTED
+        # Outside of a function, its free variables would be compiled as globals.
+        start = f"def {_OUTER}{code.co_name}({', '.join(code.co_freevars)}):\n" if is_nested else "if True:\n"
+    found = 0
+    for end in range(_last_line(code), len(lines)):
+        line = lines[end]
+        is_deeper = line.startswith(indentation) and line[len(indentation) :][:1].isspace()
+        if is_deeper or line.lstrip()[:1] in ("", "#"):
+            continue
+        yield start + "".join(lines[first:end])
+        found += 1
+        if found == _MOST_BLOCKS:
+            return
+    yield start + "".join(lines[first:])
+
+
+def _last_line(code: CodeType) -> int:
+    """Return the last line of a function that something was compiled of."""
+    last = max((end for _, end, _, _ in code.co_positions() if end is not None), default=code.co_firstlineno)
+    inner = [_last_line(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    return max([last, *inner])
+
+
+def _function_in(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """Return the only statement of a block, or the only one in that which it was put into, if it is the function."""
+    match tree.body:
+        case [ast.If(body=[statement])]:
+            pass
+        case [ast.FunctionDef(name=outer, body=[statement])] if outer == f"{_OUTER}{name}":
+            pass
+        case [statement]:
+            pass
+        case _:
+            return None
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.name == name:
+        return statement
+    return None  # Such as a lambda, whose code belongs to the statement that it stands in.
+
+
+def _codes(code: CodeType, name: str) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            if constant.co_name == name:
+                yield constant
+            yield from _codes(constant, name)
 
 
 def _is_task_decorator(decorator: ast.expr, namespace: dict[str, object]) -> bool:
@@ -93,34 +179,38 @@ def _is_task_decorator(decorator: ast.expr, namespace: dict[str, object]) -> boo
             return False
 
 
-def _dump(node: object) -> Iterator[str]:
-    """Yield a text of a syntax tree that is the same in every version of Python.
+# ── Texts that are the same in every process ─────────────────────────────────────────────────────────────────────────
 
-    `ast.dump` is not: versions differ in which empty fields they show.
+
+def _dump(tree: ast.AST) -> str:
+    """Return a text of a syntax tree that is the same in every version of Python.
+
+    `ast.dump` is not: versions differ in which empty fields they show. And it fails for a sum of a thousand terms.
     """
-    if isinstance(node, ast.AST):
-        yield type(node).__name__
-        yield "("
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if name == "body" and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                value = _without_docstring(cast("list[ast.stmt]", value))
-            if value is None and not isinstance(node, ast.Constant):
-                continue
-            if value == [] or name in _IGNORED_FIELDS:
-                continue
-            yield f"{name}="
-            yield from _dump(value)
-            yield ","
-        yield ")"
-    elif isinstance(node, list):
-        yield "["
-        for item in cast("list[object]", node):
-            yield from _dump(item)
-            yield ","
-        yield "]"
-    else:
-        yield repr(node)
+    texts: list[str] = []
+    pending: list[object] = [tree]  # A text stands for itself.
+    while pending:
+        node = pending.pop()
+        if isinstance(node, str):
+            texts.append(node)
+        elif isinstance(node, ast.AST):
+            texts.append(f"{type(node).__name__}(")
+            pending.append(")")
+            for name in reversed(node._fields):
+                value = getattr(node, name, None)
+                if name == "body" and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                    value = _without_docstring(cast("list[ast.stmt]", value))
+                if value is None and not isinstance(node, ast.Constant):
+                    continue
+                if value == [] or name in _IGNORED_FIELDS:
+                    continue
+                pending += (",", value if isinstance(value, ast.AST | list) else _constant(value), f"{name}=")
+        else:
+            texts.append("[")
+            pending.append("]")
+            for item in reversed(cast("list[object]", node)):
+                pending += (",", item if isinstance(item, ast.AST) else _constant(item))
+    return "".join(texts)
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -150,4 +240,4 @@ def _constant(value: object) -> str:
         return f"({','.join(map(_constant, cast('tuple[object, ...]', value)))})"
     if isinstance(value, frozenset):
         return f"{{{','.join(sorted(map(_constant, cast('frozenset[object]', value))))}}}"
-    return repr(value)
+    return integer_text(value) if type(value) is int else repr(value)

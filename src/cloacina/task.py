@@ -17,11 +17,13 @@ from cloacina.errors import InvalidName, InvalidOption, InvalidTask, InvalidTask
 from cloacina.handle import return_task_handle, take_task_handle
 from cloacina.retry import NO_RETRY, RetryPolicy, seconds
 from cloacina.signature import read_signature
+from cloacina.source_snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from cloacina.context import Context
+    from cloacina.source_snapshot import SourceSnapshot
 
 __all__ = ["Dependency", "RetryPolicy", "TaskDefinition", "check_name", "seconds", "task", "task_definition"]
 
@@ -51,6 +53,7 @@ class TaskDefinition:
         is_async: Whether it runs on the event loop (`run`), and not in a thread (`run_blocking`).
         requires_handle: Whether it takes a handle.
         handle_parameter: The name of the parameter that takes the handle, or None.
+        snapshot: What its version is a hash of: its code, and what that is bound to, as it was decorated.
     """
 
     id: str
@@ -62,6 +65,7 @@ class TaskDefinition:
     is_async: bool
     requires_handle: bool
     handle_parameter: str | None
+    snapshot: SourceSnapshot = field(repr=False)
     _call: Callable[..., Any] = field(repr=False)
 
     async def run(self, context: Context) -> None:
@@ -268,6 +272,7 @@ def _define(
         is_async=signature.is_async,
         requires_handle=signature.handle_parameter is not None,
         handle_parameter=signature.handle_parameter,
+        snapshot=take_snapshot(function),
         _call=signature.call,
     )
 

@@ -165,9 +165,10 @@ class Workflow:
 
     @property
     def version(self) -> str:
-        """The version that was given, or a hash of the structure and of the tasks' source.
+        """The version that was given, or a hash of the structure, and of the tasks' source as it was when decorated.
 
-        Comments, docstrings and layout do not count, nor does what the tasks call. Computed when first asked for.
+        Values in a closure, a default or a `functools.partial` count. Comments, docstrings and layout do not, nor does
+        what the tasks call. Computed when first asked for.
 
         Raises:
             DefinitionError: The workflow is not built yet.

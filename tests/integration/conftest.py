@@ -13,7 +13,7 @@ import pytest
 
 from cloacina import AsyncRunner, BlockingTaskHandle, Context, Execution, TaskHandle, task
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """How long a test waits for what has to come: long, because it bounds a hang and times nothing."""
 
 
@@ -41,15 +41,32 @@ def until() -> Until:
 class UntilWait(Protocol):
     """Returns when the newest wait of an execution is in a phase."""
 
-    def __call__(self, runner: AsyncRunner, execution: Execution, phase: str = "waiting") -> Awaitable[None]: ...
+    def __call__(
+        self,
+        runner: AsyncRunner,
+        execution: Execution,
+        phase: str = "waiting",
+        *,
+        meanwhile: Callable[[], object] = bool,
+    ) -> Awaitable[None]: ...
 
 
 @pytest.fixture
 def until_wait(until: Until) -> UntilWait:
-    """Return a function that waits until the newest wait of an execution is in a phase."""
+    """Return a function that waits until the newest wait of an execution is in a phase.
 
-    async def wait_until(runner: AsyncRunner, execution: Execution, phase: str = "waiting") -> None:
+    Meanwhile something may be done before each look, such as to let virtual time pass.
+    """
+
+    async def wait_until(
+        runner: AsyncRunner,
+        execution: Execution,
+        phase: str = "waiting",
+        *,
+        meanwhile: Callable[[], object] = bool,
+    ) -> None:
         async def is_in_phase() -> bool:
+            meanwhile()
             waits = await runner.waits(execution.id)
             return bool(waits) and waits[-1].phase == phase
 

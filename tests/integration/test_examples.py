@@ -11,14 +11,18 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from cloacina import AsyncRunner
 from cloacina.observe import Stretch, StretchKind, read_stretches
+from cloacina.store import Database, queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
+
+    from tests.integration.conftest import Until, UntilWait
 
     Load = Callable[[str], ModuleType]
 
@@ -47,23 +51,71 @@ def test_deferred_tasks_fits_on_a_screen(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DEFERRED)
-async def test_data_that_comes_later_is_waited_for_without_a_slot(name: str, load: Load, tmp_path: Path) -> None:
+async def test_data_that_comes_later_is_waited_for_without_a_slot(
+    name: str, load: Load, tmp_path: Path, until_wait: UntilWait
+) -> None:
     workflow = getattr(load(name), name)
     (draft := tmp_path / "draft.txt").write_text("1 2 3\n4")
-    courier = threading.Timer(0.2, draft.rename, [tmp_path / "data.txt"])
     async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
-        courier.start()
-        result = (await runner.execute(workflow, {"folder": str(tmp_path)})).raise_for_status()
+        execution = await runner.submit(workflow, {"folder": str(tmp_path)})
+        await until_wait(runner, execution)
+        draft.rename(tmp_path / "data.txt")
+        result = (await execution.wait()).raise_for_status()
         kinds = [stretch.kind for stretch in read_stretches(await runner.events(result.id))]
-    courier.join()
     assert result.context["total"] == 10
     assert kinds[:2] == [StretchKind.HELD, StretchKind.WAITED]
 
 
+@pytest.fixture
+def is_time(load: Load, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let nothing come to the inbox before this event is set, however long its tasks take to ask for it."""
+    is_time = threading.Event()
+    world = load("inbox_world")
+
+    class Timer(threading.Thread):
+        def __init__(self, interval: float, function: Callable[..., object], args: Sequence[object] = ()) -> None:
+            super().__init__(target=lambda: (is_time.wait(), function(*args)))
+
+        cancel = staticmethod(is_time.set)
+
+    class Jobs(list[tuple[str, int]]):
+        def __getitem__(self, key: Any) -> Any:
+            return super().__getitem__(key)[0], 0 if is_time.is_set() else 1
+
+    class Bucket:
+        def __init__(self) -> None:
+            self._free = iter([0.0, 0.0])
+
+        def take(self) -> float:
+            return 0.0 if is_time.is_set() else next(self._free, 1.0)
+
+    class Service(world._Service):  # type: ignore[misc, name-defined] # loaded when the test runs
+        def __init__(self) -> None:
+            super().__init__()
+            self.jobs, self.bucket = Jobs(), Bucket()
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    monkeypatch.setattr(world, "_Service", Service)
+    return is_time
+
+
 async def test_inbox_waits_for_four_things_while_four_slots_serve_the_rest(
-    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_time: threading.Event, until: Until
 ) -> None:
-    await load("inbox").main(tmp_path)
+    def somebody_works_while_each_waits() -> bool:
+        stretches = [
+            stretch
+            for execution in database.read(queries.executions)
+            for stretch in read_stretches(database.read(queries.events, execution.id))
+        ]
+        return all(waits_while_another_works(task, stretches) for task in WAITING)
+
+    database = Database.open(tmp_path / "inbox.db")
+    async with anyio.create_task_group() as group:
+        group.start_soon(load("inbox").main, tmp_path)
+        await until(somebody_works_while_each_waits)
+        is_time.set()
+    database.close()
     out = capsys.readouterr().out
 
     async with AsyncRunner(f"sqlite:///{tmp_path}/inbox.db") as runner:
@@ -74,11 +126,9 @@ async def test_inbox_waits_for_four_things_while_four_slots_serve_the_rest(
     assert not (tmp_path / "reports" / ".lock").exists()
 
     assert {stretch.task_id for stretch in stretches if stretch.kind is StretchKind.WAITED} == WAITING
-    held = [stretch for stretch in stretches if stretch.kind is StretchKind.HELD]
-    assert {stretch.slot for stretch in held} == {0, 1, 2, 3}
+    assert {stretch.slot for stretch in stretches if stretch.kind is StretchKind.HELD} == {0, 1, 2, 3}
     for task in WAITING:
-        waits = [stretch for stretch in stretches if stretch.task_id == task and stretch.kind is StretchKind.WAITED]
-        assert any(overlaps(wait, other) for wait in waits for other in held), f"nobody worked while {task} waited"
+        assert waits_while_another_works(task, stretches), f"nobody worked while {task} waited"
 
     rows = out.splitlines()
     assert sum(bool(re.match(r"slot \d  ", row)) for row in rows) == 4
@@ -97,6 +147,12 @@ def assert_report_is_right(out: str, context: dict[str, Any]) -> None:
     assert digest[:16] in out
     report = Path(context["folder"], "reports", "time-zones.md").read_text(encoding="utf-8")
     assert report in out
+
+
+def waits_while_another_works(task: str, stretches: list[Stretch]) -> bool:
+    waits = [stretch for stretch in stretches if stretch.task_id == task and stretch.kind is StretchKind.WAITED]
+    held = [stretch for stretch in stretches if stretch.kind is StretchKind.HELD]
+    return any(overlaps(wait, other) for wait in waits for other in held)
 
 
 def overlaps(wait: Stretch, other: Stretch) -> bool:

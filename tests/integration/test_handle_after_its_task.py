@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from cloacina import (
@@ -21,6 +22,7 @@ from cloacina import (
 )
 from cloacina.execution.event_loop import EventLoop
 from cloacina.execution.waiting.wait import Wait
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,18 +38,20 @@ async def nothing(context: Context) -> None:
 
 
 async def test_the_timeout_of_a_cancelled_thread_that_goes_on_breaks_nothing() -> None:
+    clock = VirtualClock(auto=False)
     started, may_end = threading.Event(), threading.Event()
 
-    @task(timeout=0.05)
+    @task(timeout=60)
     def stubborn(context: Context) -> None:
         started.set()
         may_end.wait()
 
     @task
     async def later(context: Context) -> None:
-        await anyio.sleep(0.2)  # The timeout of the other one passes meanwhile.
+        clock.advance(60)  # The timeout of the other one passes meanwhile.
+        await anyio.lowlevel.checkpoint()
 
-    async with AsyncRunner("sqlite://") as runner:
+    async with AsyncRunner("sqlite://", clock=clock) as runner:
         execution = await runner.submit(Workflow("stubborn", tasks=[stubborn]))
         await anyio.to_thread.run_sync(started.wait)
         await execution.cancel()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cloacina import AsyncRunner, ConditionError, Context, RetryPolicy, TaskHandle, Workflow, task
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,14 +69,19 @@ async def test_a_retry_predicate_that_exits_is_no_yes(failing: str, error: BaseE
     def leave(_: Exception) -> bool:
         raise error
 
-    @task(retry=RetryPolicy(attempts=2, delay=0, retry_on=leave), timeout=0.05)
+    clock = VirtualClock()
+    may_end = threading.Event()
+
+    @task(retry=RetryPolicy(attempts=2, delay=0, retry_on=leave), timeout=60)
     def fail(context: Context) -> None:
         if failing == "raises":
             raise ValueError
-        time.sleep(0.1)  # Longer than its timeout.
+        clock.advance(60)
+        may_end.wait(20)
 
-    async with AsyncRunner("sqlite://") as runner:
+    async with AsyncRunner("sqlite://", clock=clock) as runner:
         result = await runner.execute(Workflow("failing", tasks=[fail]))
+        may_end.set()
         assert result.status == "Failed"
         assert result.tasks["fail"].attempt == 1
         await assert_goes_on(runner)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -20,13 +20,16 @@ from cloacina import (
     Workflow,
     task,
 )
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tests.integration.conftest import Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
+
+_HOUR = 3600.0
 
 
 def _fail() -> bool:
@@ -44,6 +47,7 @@ _EXITS: dict[str, tuple[Callable[[], bool], type[Exception] | None]] = {
 @pytest.mark.parametrize("way", _EXITS)
 async def test_every_exit_reclaims_the_slot_first(kind: str, way: str, until_wait: UntilWait) -> None:
     answer, error = _EXITS[way]
+    clock = VirtualClock(auto=False)
     is_open = threading.Event()
     occupant_is_open, occupies = anyio.Event(), anyio.Event()
     seen: list[tuple[str, bool]] = []
@@ -54,7 +58,7 @@ async def test_every_exit_reclaims_the_slot_first(kind: str, way: str, until_wai
     @task(id="wait")
     async def wait(context: Context, handle: TaskHandle) -> None:
         try:
-            await handle.defer_until(condition, poll_interval_ms=1, timeout=0.05 if way == "timeout" else None)
+            await handle.defer_until(condition, poll_interval_ms=1, timeout=_HOUR if way == "timeout" else None)
         except (WaitTimeout, ConditionError) as raised:
             seen.append((type(raised).__name__, handle.is_slot_held()))
         else:
@@ -63,7 +67,7 @@ async def test_every_exit_reclaims_the_slot_first(kind: str, way: str, until_wai
     @task(id="wait")
     def wait_blocking(context: Context, handle: BlockingTaskHandle) -> None:
         try:
-            handle.defer_until(condition, poll_interval_ms=1, timeout=0.05 if way == "timeout" else None)
+            handle.defer_until(condition, poll_interval_ms=1, timeout=_HOUR if way == "timeout" else None)
         except (WaitTimeout, ConditionError) as raised:
             seen.append((type(raised).__name__, handle.is_slot_held()))
         else:
@@ -74,13 +78,13 @@ async def test_every_exit_reclaims_the_slot_first(kind: str, way: str, until_wai
         occupies.set()
         await occupant_is_open.wait()
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         waiting = await runner.submit(Workflow("waits", tasks=[wait if kind == "async def" else wait_blocking]))
         await until_wait(runner, waiting)
         await runner.submit(Workflow("occupies", tasks=[occupy]))
         await occupies.wait()
         is_open.set()
-        await until_wait(runner, waiting, "resuming")
+        await until_wait(runner, waiting, "resuming", meanwhile=lambda: clock.advance(_HOUR))
         assert seen == []
         occupant_is_open.set()
         (await waiting.wait()).raise_for_status()
@@ -177,92 +181,84 @@ async def test_a_cancelled_thread_keeps_its_slot_until_it_ends(until: Until) -> 
 # ── A cancel scope of the body's own around a wait ───────────────────────────────────────────────────────────────────
 
 
-def _sleep_in_fail_after(handle: TaskHandle) -> Callable[[], object]:
-    async def run() -> None:
-        with pytest.raises(TimeoutError), anyio.fail_after(0.25):
+Waiting: TypeAlias = "Callable[[TaskHandle, list[Callable[[], object]]], Awaitable[None]]"
+"""Waits until what it puts into the list is called, which ends the scope around the wait."""
+
+
+async def _wait_in_fail_after(handle: TaskHandle, ends: list[Callable[[], object]]) -> None:
+    with pytest.raises(TimeoutError), anyio.fail_after(_HOUR) as scope:
+        ends.append(lambda: setattr(scope, "deadline", anyio.current_time()))
+        await handle.defer_until(lambda: False, poll_interval_ms=1)
+
+
+async def _wait_in_move_on_after(handle: TaskHandle, ends: list[Callable[[], object]]) -> None:
+    with anyio.move_on_after(_HOUR) as scope:
+        ends.append(lambda: setattr(scope, "deadline", anyio.current_time()))
+        await handle.defer_until(lambda: False, poll_interval_ms=1)
+    assert scope.cancelled_caught
+
+
+async def _wait_in_move_on_after_for_async(handle: TaskHandle, ends: list[Callable[[], object]]) -> None:
+    calls: list[None] = []
+
+    async def condition() -> None:
+        calls.append(None)
+        if len(calls) > 1:
+            ends.append(lambda: setattr(scope, "deadline", anyio.current_time()))
+            await anyio.sleep_forever()
+
+    with anyio.move_on_after(_HOUR) as scope:
+        await handle.defer_until(condition, poll_interval_ms=1)
+    assert scope.cancelled_caught
+
+
+async def _wait_in_group(handle: TaskHandle, ends: list[Callable[[], object]]) -> None:
+    async def wait() -> None:
+        await handle.defer_until(lambda: False, poll_interval_ms=1)
+
+    may_fail = anyio.Event()
+    with pytest.raises(ExceptionGroup):
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            ends.append(may_fail.set)
+            await may_fail.wait()
+            raise ValueError("the sibling fails")
+
+
+async def _wait_in_asyncio_timeout(handle: TaskHandle, ends: list[Callable[[], object]]) -> None:
+    import asyncio
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(_HOUR) as scope:
+            ends.append(lambda: scope.reschedule(asyncio.get_running_loop().time()))
             await handle.defer_until(lambda: False, poll_interval_ms=1)
-
-    return run
-
-
-def _wait_in_move_on_after(handle: TaskHandle) -> Callable[[], object]:
-    async def run() -> None:
-        with anyio.move_on_after(0.25) as scope:
-            await handle.defer_until(lambda: False, poll_interval_ms=1)
-        assert scope.cancelled_caught
-
-    return run
-
-
-def _wait_in_move_on_after_for_async(handle: TaskHandle) -> Callable[[], object]:
-    async def never() -> bool:
-        await anyio.sleep_forever()
-        return True
-
-    async def run() -> None:
-        answers = iter([True])
-
-        async def condition() -> bool:
-            return next(answers, False) is False and await never()
-
-        with anyio.move_on_after(0.25) as scope:
-            await handle.defer_until(condition, poll_interval_ms=1)
-        assert scope.cancelled_caught
-
-    return run
-
-
-def _wait_in_group(handle: TaskHandle) -> Callable[[], object]:
-    async def run() -> None:
-        async def wait() -> None:
-            await handle.defer_until(lambda: False, poll_interval_ms=1)
-
-        with pytest.raises(ExceptionGroup):
-            async with anyio.create_task_group() as group:
-                group.start_soon(wait)
-                await anyio.sleep(0.25)
-                raise ValueError("the sibling fails")
-
-    return run
-
-
-def _wait_in_asyncio_timeout(handle: TaskHandle) -> Callable[[], object]:
-    async def run() -> None:
-        import asyncio
-
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.25):
-                await handle.defer_until(lambda: False, poll_interval_ms=1)
-
-    return run
 
 
 @pytest.mark.parametrize(
     "waiting",
     [
-        _sleep_in_fail_after,
+        _wait_in_fail_after,
         _wait_in_move_on_after,
         _wait_in_move_on_after_for_async,
         _wait_in_group,
     ],
 )
-async def test_a_scope_of_the_body_s_own_ends_a_wait_and_the_slots_stay_right(
-    waiting: Callable[[TaskHandle], Callable[[], object]],
-) -> None:
-    await _slots_stay_right(waiting)
+async def test_a_scope_of_the_body_s_own_ends_a_wait_and_the_slots_stay_right(waiting: Waiting, until: Until) -> None:
+    await _slots_stay_right(waiting, until)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_asyncio_timeout_ends_a_wait_and_the_slots_stay_right(anyio_backend: str) -> None:
-    await _slots_stay_right(_wait_in_asyncio_timeout)
+async def test_asyncio_timeout_ends_a_wait_and_the_slots_stay_right(anyio_backend: str, until: Until) -> None:
+    await _slots_stay_right(_wait_in_asyncio_timeout, until)
 
 
-async def _slots_stay_right(waiting: Callable[[TaskHandle], Callable[[], object]]) -> None:
+async def _slots_stay_right(waiting: Waiting, until: Until) -> None:
     is_open = threading.Event()
+    ends: list[Callable[[], object]] = []
 
     @task
     async def wait(context: Context, handle: TaskHandle) -> None:
-        await waiting(handle)()  # type: ignore[misc]
+        await waiting(handle, ends)
         held = [handle.is_slot_held()]
         await handle.defer_until(is_open.is_set, poll_interval_ms=1)  # Another wait is possible.
         context["held"] = [*held, handle.is_slot_held()]
@@ -273,7 +269,10 @@ async def _slots_stay_right(waiting: Callable[[TaskHandle], Callable[[], object]
 
     async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
         execution = await runner.submit(Workflow("waits", tasks=[wait]))
+        # It gets the slot that the wait gives back.
         (await runner.execute(Workflow("opens", tasks=[open_gate]))).raise_for_status()
+        await until(lambda: ends)
+        ends[0]()
         result = (await execution.wait()).raise_for_status()
         waits = await runner.waits(execution.id)
     assert result.context == {"held": [True, True]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,6 +22,7 @@ from cloacina import (
     task,
 )
 from cloacina.execution.waiting import wait as wait_module
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deferring, Until, UntilWait
@@ -29,23 +30,26 @@ if TYPE_CHECKING:
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
 _SHORT = 0.01
+_HOUR = timedelta(hours=1)
+_HOUR_MS = 3_600_000
 
 
 @_BOTH_KINDS
 @pytest.mark.parametrize("limit", ["seconds", "timedelta", "deadline"])
 async def test_a_wait_that_takes_too_long_raises(kind: str, limit: str, deferring: Deferring) -> None:
+    clock = VirtualClock()
     limits: dict[str, dict[str, Any]] = {
-        "seconds": {"timeout": _SHORT},
-        "timedelta": {"timeout": timedelta(seconds=_SHORT)},
-        "deadline": {"deadline": datetime.now(UTC) + timedelta(seconds=_SHORT)},
+        "seconds": {"timeout": 3600},
+        "timedelta": {"timeout": _HOUR},
+        "deadline": {"deadline": clock.now() + _HOUR},
     }
-    workflow = Workflow("waits", tasks=[deferring(kind, "wait", lambda: False, **limits[limit])])
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
-        result = await runner.execute(workflow)
-        waits = await runner.waits(result.id)
+    waiting = deferring(kind, "wait", lambda: False, poll_interval_ms=_HOUR_MS * 5 // 8, **limits[limit])
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
+        result = await runner.execute(Workflow("waits", tasks=[waiting]))
+        (record,) = await runner.waits(result.id)
     assert result.error is not None
     assert (result.error.task_id, result.error.code) == ("wait", WaitTimeout.code)
-    assert all((record.outcome, record.deadline is not None) == ("timeout", True) for record in waits)
+    assert (record.outcome, record.deadline, clock.elapsed) == ("timeout", clock.now(), _HOUR)
 
 
 @_BOTH_KINDS
@@ -74,7 +78,7 @@ async def test_no_time_at_all_asks_once_and_releases_nothing(kind: str, is_met: 
         return is_met
 
     workflow = Workflow("waits", tasks=[deferring(kind, "wait", condition, timeout=0, default="no")])
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=VirtualClock()) as runner:
         result = (await runner.execute(workflow)).raise_for_status()
         assert await runner.waits(result.id) == []
     assert result.context == {"wait": True if is_met else "no"}
@@ -83,9 +87,9 @@ async def test_no_time_at_all_asks_once_and_releases_nothing(kind: str, is_met: 
 
 @_BOTH_KINDS
 async def test_a_deadline_that_has_passed_asks_once(kind: str, deferring: Deferring) -> None:
-    past = datetime.now(UTC) - timedelta(hours=1)
-    workflow = Workflow("waits", tasks=[deferring(kind, "wait", lambda: "there", deadline=past)])
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    clock = VirtualClock()
+    workflow = Workflow("waits", tasks=[deferring(kind, "wait", lambda: "there", deadline=clock.now() - _HOUR)])
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         result = (await runner.execute(workflow)).raise_for_status()
     assert result.context == {"wait": "there"}
 
@@ -104,10 +108,9 @@ async def test_the_condition_is_called_a_last_time_when_the_time_is_up(
     async def condition_async() -> str | None:
         return condition()
 
-    an_hour = 3_600_000
-    options: dict[str, Any] = {"poll_interval_ms": an_hour, "timeout": 0.05}
+    options: dict[str, Any] = {"poll_interval_ms": 2 * _HOUR_MS, "timeout": _HOUR}
     waiting = deferring(kind, "wait", condition_async if is_async else condition, **options)
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=VirtualClock()) as runner:
         result = (await runner.execute(Workflow("waits", tasks=[waiting]))).raise_for_status()
     assert result.context == {"wait": "just in time"}
     assert len(calls) == 2
@@ -141,77 +144,69 @@ async def test_a_condition_that_hangs_does_not_hold_up_the_end_of_the_time(
 
 @_BOTH_KINDS
 async def test_the_timeout_of_a_wait_does_not_bound_the_queueing_after_it(
-    kind: str, deferring: Deferring, until: Until, until_wait: UntilWait
+    kind: str, deferring: Deferring, until_wait: UntilWait
 ) -> None:
+    clock = VirtualClock(auto=False)
     is_open = threading.Event()
     occupant_is_open, occupies = anyio.Event(), anyio.Event()
-    limit = 0.2
 
     @task
     async def occupy(context: Context) -> None:
         occupies.set()
         await occupant_is_open.wait()
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
-        waiting = await runner.submit(Workflow("waits", tasks=[deferring(kind, "wait", is_open.is_set, timeout=limit)]))
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
+        waiting = await runner.submit(Workflow("waits", tasks=[deferring(kind, "wait", is_open.is_set, timeout=_HOUR)]))
         await runner.submit(Workflow("occupies", tasks=[occupy]))
         await occupies.wait()
         is_open.set()
-        await until_wait(runner, waiting, "resuming")
+        await until_wait(runner, waiting, "resuming", meanwhile=lambda: clock.advance(0.001))
+        clock.advance(2 * _HOUR)
         (record,) = await runner.waits(waiting.id)
-        assert record.deadline is not None
-        await until(lambda: record.deadline is not None and datetime.now(UTC) > record.deadline)
+        assert record.phase == "resuming"
         occupant_is_open.set()
         result = (await waiting.wait()).raise_for_status()
     assert result.context == {"wait": True}
 
 
 @_BOTH_KINDS
-async def test_the_timeout_of_a_task_counts_no_waits(kind: str, until: Until) -> None:
-    limit = 0.2
-    started = anyio.current_time()
+async def test_the_timeout_of_a_task_counts_no_waits(kind: str) -> None:
+    clock = VirtualClock()
 
-    @task(id="wait", timeout=limit)
+    def once_more() -> Any:
+        opens_at = clock.elapsed + _HOUR
+        return lambda: clock.elapsed >= opens_at
+
+    @task(id="wait", timeout=_HOUR)
     async def wait(context: Context, handle: TaskHandle) -> None:
         for _ in range(3):
-            opens_at = anyio.current_time() + limit / 2
-            await handle.defer_until(_at(opens_at), poll_interval_ms=5)
+            await handle.defer_until(once_more(), poll_interval_ms=_HOUR_MS)
 
-    @task(id="wait", timeout=limit)
+    @task(id="wait", timeout=_HOUR)
     def wait_blocking(context: Context, handle: BlockingTaskHandle) -> None:
         for _ in range(3):
-            handle.defer_until(_in(limit / 2), poll_interval_ms=5)
+            handle.defer_until(once_more(), poll_interval_ms=_HOUR_MS)
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         result = await runner.execute(Workflow("waits", tasks=[wait if kind == "async def" else wait_blocking]))
     result.raise_for_status()
-    assert anyio.current_time() - started > limit
-
-
-def _at(moment: float) -> Any:
-    async def has_come() -> bool:
-        return anyio.current_time() >= moment
-
-    return has_come
-
-
-def _in(delay: float) -> Any:
-    opens_at = datetime.now(UTC) + timedelta(seconds=delay)
-    return lambda: datetime.now(UTC) >= opens_at
+    assert clock.elapsed == 3 * _HOUR
 
 
 async def test_an_async_task_that_holds_its_slot_too_long_is_cancelled_and_fails() -> None:
+    clock = VirtualClock()
     seen: list[str] = []
 
-    @task(timeout=_SHORT)
+    @task(timeout=_HOUR)
     async def slow(context: Context) -> None:
         context["half"] = True
+        clock.advance(_HOUR)
         try:
             await anyio.sleep_forever()
         finally:
             seen.append("cleaned up")
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         result = await runner.execute(Workflow("slow", tasks=[slow]))
     assert seen == ["cleaned up"]
     assert result.error is not None
@@ -237,26 +232,30 @@ async def test_a_timeout_that_passes_before_the_body_has_begun_counts() -> None:
 
 
 async def test_the_next_attempt_starts_anew_after_a_timeout() -> None:
+    clock = VirtualClock()
     attempts: list[int] = []
 
-    @task(timeout=0.05, retry=RetryPolicy(attempts=2, delay=0))
+    @task(timeout=_HOUR, retry=RetryPolicy(attempts=2, delay=0))
     async def slow_once(context: Context, handle: TaskHandle) -> None:
         attempts.append(handle.attempt)
+        clock.advance(_HOUR / handle.attempt)
         if handle.attempt == 1:
             await anyio.sleep_forever()
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         result = (await runner.execute(Workflow("slow", tasks=[slow_once]))).raise_for_status()
     assert attempts == [1, 2]
     assert result.tasks["slow_once"].attempt == 2
 
 
 async def test_timed_out_thread_keeps_its_slot_until_it_ends(until: Until) -> None:
+    clock = VirtualClock()
     may_end = threading.Event()
     journal: list[str] = []
 
-    @task(timeout=_SHORT)
+    @task(timeout=_HOUR)
     def slow(context: Context) -> None:
+        clock.advance(_HOUR)
         may_end.wait(20)
         journal.append("thread ends")
 
@@ -264,7 +263,7 @@ async def test_timed_out_thread_keeps_its_slot_until_it_ends(until: Until) -> No
     def other(context: Context) -> None:
         journal.append("other runs")
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         # After the last attempt the task is Failed at once, though its thread goes on.
         result = await runner.execute(Workflow("slow", tasks=[slow]))
         assert result.error is not None
@@ -281,14 +280,16 @@ async def test_timed_out_thread_keeps_its_slot_until_it_ends(until: Until) -> No
 
 
 async def test_the_next_attempt_starts_after_the_timed_out_thread_has_ended(until: Until) -> None:
+    clock = VirtualClock()
     may_end, was_told = threading.Event(), threading.Event()
     journal: list[str] = []
 
-    @task(timeout=_SHORT, retry=RetryPolicy(attempts=2, delay=0))
+    @task(timeout=_HOUR, retry=RetryPolicy(attempts=2, delay=0))
     def slow_once(context: Context, handle: BlockingTaskHandle) -> None:
         journal.append(f"attempt {handle.attempt} starts")
         if handle.attempt == 1:
             context["half"] = True
+            clock.advance(_HOUR)
             try:
                 while True:
                     handle.is_slot_held()
@@ -297,7 +298,7 @@ async def test_the_next_attempt_starts_after_the_timed_out_thread_has_ended(unti
             may_end.wait(20)
             journal.append("attempt 1 ends")
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=2) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=2, clock=clock) as runner:
         execution = await runner.submit(Workflow("slow", tasks=[slow_once]))
         await until(was_told.is_set)
         (record,) = await runner.tasks(execution.id)
@@ -309,18 +310,20 @@ async def test_the_next_attempt_starts_after_the_timed_out_thread_has_ended(unti
 
 
 async def test_a_late_write_of_a_timed_out_thread_is_refused(until: Until) -> None:
+    clock = VirtualClock()
     may_write = threading.Event()
     raised: list[str] = []
 
-    @task(timeout=_SHORT)
+    @task(timeout=_HOUR)
     def slow(context: Context) -> None:
+        clock.advance(_HOUR)
         may_write.wait(20)
         try:
             context["late"] = True
         except Exception as error:  # noqa: BLE001 - its type is what is asserted
             raised.append(type(error).__name__)
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         result = await runner.execute(Workflow("slow", tasks=[slow]))
         may_write.set()
         await until(lambda: raised)
@@ -329,16 +332,18 @@ async def test_a_late_write_of_a_timed_out_thread_is_refused(until: Until) -> No
 
 
 async def test_whether_a_timed_out_attempt_is_the_last_is_decided_once(until: Until) -> None:
+    clock = VirtualClock()
     may_end = threading.Event()
     answers = iter([False, True])
     starts: list[int] = []
 
-    @task(timeout=_SHORT, retry=RetryPolicy(attempts=2, delay=0, retry_on=lambda error: next(answers)))
+    @task(timeout=_HOUR, retry=RetryPolicy(attempts=2, delay=0, retry_on=lambda error: next(answers)))
     def slow(context: Context) -> None:
         starts.append(1)
+        clock.advance(_HOUR)
         may_end.wait(20)
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=2) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=2, clock=clock) as runner:
         result = await runner.execute(Workflow("slow", tasks=[slow]))
         may_end.set()
     assert (result.status, starts) == ("Failed", [1])

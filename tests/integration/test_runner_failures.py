@@ -20,6 +20,7 @@ from cloacina import (
     Workflow,
     task,
 )
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,9 +254,9 @@ async def test_the_last_attempt_s_error_is_the_one_that_is_told(kind: str) -> No
 @pytest.mark.parametrize(
     ("policy", "delays"),
     [
-        (RetryPolicy(attempts=4, delay=0.002), [0.002, 0.002, 0.002]),
-        (RetryPolicy(attempts=4, delay=timedelta(milliseconds=2), backoff="exponential"), [0.002, 0.004, 0.008]),
-        (RetryPolicy(attempts=4, delay=0.002, backoff="exponential", max_delay=0.003), [0.002, 0.003, 0.003]),
+        (RetryPolicy(attempts=4, delay=2), [2, 2, 2]),
+        (RetryPolicy(attempts=4, delay=timedelta(seconds=2), backoff="exponential"), [2, 4, 8]),
+        (RetryPolicy(attempts=4, delay=2, backoff="exponential", max_delay=3), [2, 3, 3]),
     ],
     ids=["fixed", "exponential", "bounded"],
 )
@@ -264,35 +265,36 @@ async def test_the_delay_between_attempts(policy: RetryPolicy, delays: list[floa
     def fail(context: Context) -> None:
         raise OSError("never")
 
-    async with AsyncRunner("sqlite://") as runner:
+    async with AsyncRunner("sqlite://", clock=VirtualClock()) as runner:
         result = await runner.execute(Workflow("works", tasks=[fail]))
         events = await runner.events(result.id)
     retrying = [event for event in events if event.type == "task_retrying"]
     ready = [event for event in events if event.type == "task_ready"]
-    assert [event.detail and event.detail["delay"] for event in retrying] == pytest.approx(delays)
-    for before, after, delay in zip(retrying, ready, delays, strict=True):
-        assert (after.at - before.at).total_seconds() >= delay - 1e-4
+    assert [event.detail and event.detail["delay"] for event in retrying] == delays
+    assert [(after.at - before.at).total_seconds() for before, after in zip(retrying, ready, strict=True)] == delays
 
 
 async def test_a_slot_is_free_while_the_next_attempt_is_not_due() -> None:
-    failed_once, may_go_on = threading.Event(), threading.Event()
+    clock = VirtualClock(auto=False)
+    journal: list[str] = []
 
-    @task(retry=RetryPolicy(attempts=2, delay=0.05))
+    @task(retry=RetryPolicy(attempts=2, delay=60))
     def flaky(context: Context) -> None:
-        if not failed_once.is_set():
-            failed_once.set()
+        journal.append("flaky")
+        if len(journal) == 1:
             raise OSError("not yet")
-        assert may_go_on.is_set()
 
     @task
     def other(context: Context) -> None:
-        failed_once.wait(20)
-        may_go_on.set()
+        journal.append("other")
 
-    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
         execution = await runner.submit(Workflow("flaky", tasks=[flaky]))
         (await runner.execute(Workflow("other", tasks=[other]))).raise_for_status()
+        await clock.settled()
+        clock.advance(60)
         (await execution.wait()).raise_for_status()
+    assert journal == ["flaky", "other", "flaky"]
 
 
 @pytest.mark.parametrize(

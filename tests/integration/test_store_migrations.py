@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,26 @@ def migrated() -> Iterator[Engine]:
     engine.dispose()
 
 
-def schema_of(engine: Engine) -> list[tuple[str, str, str, str]]:
+def schema_of(engine: Engine) -> dict[str, object]:
+    """Return tables and indexes; of a table what it holds and not its text, whose order tells how it was made."""
     with engine.connect() as connection:
         # SQLite's own table of sequences stays when the last table that needed it has gone.
         rows = connection.exec_driver_sql(
-            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name != 'sqlite_sequence'"
-        )
-        return sorted((row[0], row[1], row[2], " ".join((row[3] or "").split())) for row in rows)
+            "SELECT type, name, sql FROM sqlite_master WHERE name != 'sqlite_sequence'"
+        ).all()
+        found: dict[str, object] = {}
+        for kind, name, sql in rows:
+            if kind == "table":
+                columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({name})").all()
+                constraints = sorted(
+                    " ".join(text.split())
+                    for text in re.findall(r"CONSTRAINT [^(]+\([^)]+\)(?: REFERENCES \w+ \(\w+\))?", sql)
+                )
+                options = sql.endswith("WITHOUT ROWID"), "AUTOINCREMENT" in sql
+                found[name] = sorted(column[1:] for column in columns), constraints, options
+            else:
+                found[name] = " ".join((sql or "").split())
+        return found
 
 
 def test_created_schema_is_the_migrated_one(created: Engine, migrated: Engine) -> None:

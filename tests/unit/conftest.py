@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cloacina.errors import StoreWriteFailed
     from cloacina.store.changes import Unit
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """How long a test waits for what has to come: long, because it bounds a hang and times nothing."""
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, strategies as st
 
 from cloacina import Context, Workflow, task
-from cloacina.scheduling.merging import NOTHING_WRITTEN, ContextMerger, encode_changes
+from cloacina.scheduling import layers, merging
+from cloacina.scheduling.layers import Layered, shared_of
+from cloacina.scheduling.merging import NOTHING_WRITTEN, ContextMerger, Resolver, encode_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,6 +122,76 @@ def test_each_task_and_the_result_see_what_the_maximal_writers_wrote(shape: Shap
     assert set(conflicts) == set(disputed)
     for key in disputed:
         assert key in merger.conflict(conflicts, "the result").message
+
+
+def _seen(shape: Shape, merge: Any) -> list[tuple[list[tuple[str, str]], list[str]]]:
+    """Return what each task and the result of a shape see: the values in their order, and the keys in conflict."""
+    workflow = _workflow(shape, merge=merge)
+    merger = ContextMerger(workflow)
+    run = _Run(shape, merger, workflow)
+    resolver = Resolver(merger, _INITIAL)
+    found = [resolver.resolve(state) for state in [*run.before, run.end(shape)]]
+    return [(list(values.items()), sorted(conflicts)) for values, conflicts in found]
+
+
+@given(shape=_shapes(), merge=st.sampled_from(["fail", "last", {"b": sorted}]), is_largest_first=st.booleans())
+def test_sharing_keys_between_states_changes_nothing_that_is_seen(
+    shape: Shape, merge: Any, is_largest_first: bool
+) -> None:
+    expected = _seen(shape, merge)
+    with (
+        patch.multiple(layers, SHARED_FROM=0, OWN_AT_MOST=0),
+        patch.object(merging, "SHARED_FROM", 0 if is_largest_first else 64),
+    ):
+        seen = _seen(shape, merge)
+    if is_largest_first:  # The order of what tasks wrote beside each other is another one then.
+        seen, expected = ([(sorted(values), keys) for values, keys in each] for each in (seen, expected))
+    assert seen == expected
+
+
+@given(changes=st.lists(st.dictionaries(st.sampled_from("abcde"), st.sampled_from(_VALUES)), max_size=5))
+def test_a_layered_mapping_reads_like_the_dict_that_it_stands_for(changes: list[dict[str, str | None]]) -> None:
+    below: Mapping[str, str] = {"a": "0", "c": "0", "e": "0"}
+    expected = dict(below)
+    with patch.multiple(layers, SHARED_FROM=0, OWN_AT_MOST=0):
+        for change in changes:
+            below = layers.layered(below, change)
+            expected = layers.flat({**expected, **change})
+    assert (dict(below), len(below)) == (expected, len(expected))
+    assert [below.get(key) for key in "abcde"] == [expected.get(key) for key in "abcde"]
+    assert [key in below for key in "abcde"] == [key in expected for key in "abcde"]
+
+
+def test_many_states_of_many_keys_share_them_and_a_join_looks_at_what_differs() -> None:
+    class Unread(dict[str, Any]):
+        """A dict whose keys are looked up, and never gone through."""
+
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+        keys = items = values = __iter__
+
+    count = 100
+    shape: Shape = ((frozenset(), {}), *[(frozenset({0}), {}) for _ in range(count)])
+    merger = ContextMerger(_workflow(shape))
+    root = Unread({f"k{number}": ((0, "0"),) for number in range(10 * count)})
+    states = [merger.after(root, at, {f"own{at}": "1", "k0": "1"}) for at in range(1, count + 1)]
+    joined = merger.join(states)
+    assert {id(shared_of(state)) for state in (*states, joined)} == {id(root)}
+    assert isinstance(joined, Layered)
+    assert len(joined["k0"]) == len(joined.own) - 1 == count
+
+
+def test_a_chain_of_many_keys_is_copied_from_time_to_time() -> None:
+    shape: Shape = tuple((frozenset({at - 1} if at else ()), {}) for at in range(500))
+    merger = ContextMerger(_workflow(shape))
+    state = NOTHING_WRITTEN
+    for at in range(len(shape)):
+        state = merger.after(state, at, {f"k{at}": str(at)})
+        own = len(layers.own_of(state))
+        assert len(shared_of(state)) + own == at + 1
+        assert own <= at / layers.OWN_AT_MOST
+    assert list(state) == [f"k{at}" for at in range(len(shape))]
 
 
 @given(shape=_shapes())

@@ -14,11 +14,27 @@ from hypothesis import given, strategies as st
 from cloacina.store import Database, EventType, ExecutionStatus, SubStatus, TaskStatus, WaitPhase, changes
 from cloacina.store.changes import Change
 from cloacina.store.group_commit import GroupCommit, RowMissing
+from cloacina.store.records import SignalKind, WaitKind
 from cloacina.store.statements import compile_statements
 
-EXECUTION = changes.new_execution("e", "daily_report", "v1", '{"a": 1}', 1.5)
+EXECUTION = changes.new_execution("e", "daily_report", "v1", '{"a": 1}', 1.5, "r", "order-7")
 TASK = changes.new_task("t", "e", "load", 7, TaskStatus.READY)
-WAIT = changes.new_wait("w", "e", "t", "load", WaitPhase.WAITING, 2.5, 9.5, 250)
+WAIT = changes.new_wait(
+    "w",
+    "e",
+    "t",
+    "load",
+    WaitPhase.WAITING,
+    2.5,
+    9.5,
+    250,
+    kind=WaitKind.SIGNAL,
+    name="paid",
+    ordinal=2,
+    attempt=3,
+    due_at=9.0,
+    question_json='{"text": "?"}',
+)
 
 
 @contextmanager
@@ -33,7 +49,7 @@ def opened() -> Generator[tuple[GroupCommit, sqlite3.Connection]]:
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
-    key = "execution_id, number" if table == "execution_events" else "id"
+    key = {"execution_events": "execution_id, number", "checkpoints": "task_execution_id, name, key"}.get(table, "id")
     cursor = connection.execute(f"SELECT * FROM {table} ORDER BY {key}")
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor]
@@ -41,11 +57,23 @@ def rows(connection: sqlite3.Connection, table: str) -> list[dict[str, Any]]:
 
 def test_every_parameter_ends_in_its_column() -> None:
     units: list[list[Change]] = [
-        [EXECUTION, TASK, WAIT],
         [
+            EXECUTION,
+            TASK,
+            WAIT,
+            changes.new_signal("s", "e", SignalKind.SIGNAL, "paid", "[7]", 6.5, "k", "ada"),
+            changes.checkpoint("t", "e", "charge", "#1", None, 1, "v0", 0.5),
+        ],
+        [
+            changes.checkpoint("t", "e", "charge", "#1", "[8]", 2, "v1", 9.75),
+            changes.signal_state("s", "e", 10.25, "w", "too late"),
+            changes.execution_owner("e", "r2"),
+            changes.heartbeat("t", "e", 12.5, '{"rows": 5}'),
             changes.execution_state("e", ExecutionStatus.FAILED, 3.5, 4.5, '{"b": 2}', '{"x": 1}'),
-            changes.task_state("t", "e", TaskStatus.RUNNING, SubStatus.DEFERRED, 3, 5.5, 6.5, '{"c": 3}', '{"y": 2}'),
-            changes.wait_state("w", "e", WaitPhase.ENDED, 12, 7.5, 4, "no such host", "timed out", 8.5),
+            changes.task_state(
+                "t", "e", TaskStatus.RUNNING, SubStatus.DEFERRED, 3, 5.5, 6.5, '{"c": 3}', '{"y": 2}', 7.25, 4, "v2"
+            ),
+            changes.wait_state("w", "e", WaitPhase.ENDED, 12, 7.5, 4, "no such host", "timed out", 8.5, "[1]", "s"),
             changes.event("e", 1, "t", "load", EventType.TASK_DEFERRED, 10.5, 3, 2, '{"d": 4}'),
             changes.event("e", 2, None, None, EventType.EXECUTION_FAILED, 11.5),
         ],
@@ -65,6 +93,8 @@ def test_every_parameter_ends_in_its_column() -> None:
                 "context": '{"a": 1}',
                 "final_context": '{"b": 2}',
                 "error": '{"x": 1}',
+                "runner_id": "r2",
+                "idempotency_key": "order-7",
             }
         ]
         assert rows(connection, "task_executions") == [
@@ -80,6 +110,11 @@ def test_every_parameter_ends_in_its_column() -> None:
                 "finished_at": 6.5,
                 "changes": '{"c": 3}',
                 "error": '{"y": 2}',
+                "due_at": 7.25,
+                "recoveries": 4,
+                "source_version": "v2",
+                "heartbeat_at": 12.5,
+                "heartbeat": '{"rows": 5}',
             }
         ]
         assert rows(connection, "waits") == [
@@ -88,16 +123,51 @@ def test_every_parameter_ends_in_its_column() -> None:
                 "execution_id": "e",
                 "task_execution_id": "t",
                 "task_id": "load",
+                "kind": "signal",
+                "name": "paid",
+                "ordinal": 2,
+                "attempt": 3,
                 "phase": "ended",
                 "started_at": 2.5,
                 "deadline": 9.5,
+                "due_at": 9.0,
+                "question": '{"text": "?"}',
                 "poll_interval_ms": 250,
                 "polls": 12,
                 "next_poll_at": 7.5,
                 "errors": 4,
                 "last_error": "no such host",
                 "outcome": "timed out",
+                "value": "[1]",
+                "signal_id": "s",
                 "ended_at": 8.5,
+            }
+        ]
+        assert rows(connection, "signals") == [
+            {
+                "seq": 1,
+                "id": "s",
+                "execution_id": "e",
+                "kind": "signal",
+                "name": "paid",
+                "payload": "[7]",
+                "key": "k",
+                "sender": "ada",
+                "sent_at": 6.5,
+                "consumed_at": 10.25,
+                "wait_id": "w",
+                "refusal": "too late",
+            }
+        ]
+        assert rows(connection, "checkpoints") == [
+            {
+                "task_execution_id": "t",
+                "name": "charge",
+                "key": "#1",
+                "value": "[8]",
+                "attempt": 2,
+                "source_version": "v1",
+                "created_at": 9.75,
             }
         ]
         first, second = rows(connection, "execution_events")
@@ -122,6 +192,11 @@ def test_every_change_names_its_execution() -> None:
         changes.task_state("t", "e", TaskStatus.READY, None, 1, None, None, None, None),
         changes.wait_state("w", "e", WaitPhase.WAITING, 0, None, 0, None, None, None),
         changes.event("e", 1, "t", "load", EventType.TASK_READY, 1.0),
+        changes.new_signal("s", "e", SignalKind.SIGNAL, "paid", None, 1.0),
+        changes.signal_state("s", "e", 1.0, None),
+        changes.checkpoint("t", "e", "charge", "#1", None, 1, None, 1.0),
+        changes.execution_owner("e", None),
+        changes.heartbeat("t", "e", 1.0, None),
     ]
 
     found = {kind: execution_id for kind, _, execution_id in [EXECUTION, TASK, WAIT, *states]}
@@ -232,13 +307,16 @@ def histories(draw: st.DrawFn) -> list[list[Change]]:
     executions: list[str] = []
     tasks: list[tuple[str, str]] = []
     waits: list[str] = []
+    signals: list[str] = []
     for number in range(draw(st.integers(1, 25))):
         unit: list[Change] = []
         for step in range(draw(st.integers(0, 4))):
             kinds = [changes.NEW_EXECUTION]
-            kinds += [changes.NEW_TASK, changes.EXECUTION_STATE, changes.EVENT] if executions else []
-            kinds += [changes.NEW_WAIT, changes.TASK_STATE] if tasks else []
+            kinds += [changes.NEW_TASK, changes.EXECUTION_STATE, changes.EXECUTION_OWNER] if executions else []
+            kinds += [changes.NEW_SIGNAL, changes.EVENT] if executions else []
+            kinds += [changes.NEW_WAIT, changes.TASK_STATE, changes.HEARTBEAT, changes.CHECKPOINT] if tasks else []
             kinds += [changes.WAIT_STATE] if waits else []
+            kinds += [changes.SIGNAL_STATE] if signals else []
             kind = draw(st.sampled_from(kinds))
             name = f"{number:03}-{step}"
             if kind == changes.NEW_EXECUTION:
@@ -252,6 +330,21 @@ def histories(draw: st.DrawFn) -> list[list[Change]]:
                 execution, task = draw(st.sampled_from(tasks))
                 unit.append(changes.new_wait(name, execution, task, "x", WaitPhase.WAITING, 1.0, draw(moments), 5))
                 waits.append(name)
+            elif kind == changes.NEW_SIGNAL:
+                unit.append(
+                    changes.new_signal(name, draw(st.sampled_from(executions)), SignalKind.SIGNAL, "x", "1", 1.0)
+                )
+                signals.append(name)
+            elif kind == changes.SIGNAL_STATE:
+                unit.append(changes.signal_state(draw(st.sampled_from(signals)), "e", float(number), None))
+            elif kind == changes.CHECKPOINT:
+                row, made = draw(st.sampled_from(tasks))[1], draw(st.sampled_from(["#1", "=a"]))
+                unit.append(changes.checkpoint(row, "e", "x", made, draw(texts), step, None, float(number)))
+            elif kind == changes.HEARTBEAT:
+                unit.append(changes.heartbeat(draw(st.sampled_from(tasks))[1], "e", float(number), draw(texts)))
+            elif kind == changes.EXECUTION_OWNER:
+                owner = draw(st.none() | st.just("r"))
+                unit.append(changes.execution_owner(draw(st.sampled_from(executions)), owner))
             elif kind == changes.EXECUTION_STATE:
                 status = draw(st.sampled_from(ExecutionStatus))
                 row = draw(st.sampled_from(executions))
@@ -277,7 +370,7 @@ def stored(batches: Sequence[Sequence[Sequence[Change]]]) -> dict[str, list[dict
     with opened() as (commits, connection):
         for batch in batches:
             assert commits.commit(batch) == {}
-        tables = ("workflow_executions", "task_executions", "waits", "execution_events")
+        tables = ("workflow_executions", "task_executions", "waits", "signals", "checkpoints", "execution_events")
         return {table: rows(connection, table) for table in tables}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,20 @@ def test_blocking_wait_calls_its_condition_until_it_holds_and_is_recorded() -> N
     handle = FakeBlockingTaskHandle()
     assert handle.defer_until(answers(False, "there"), poll_interval_ms=250) == "there"
     assert [(wait.polls, wait.outcome, wait.duration) for wait in handle.waits] == [(2, "met", timedelta(seconds=0.25))]
+
+
+def test_a_deadline_follows_the_wall_clock_that_a_test_sets() -> None:
+    handle = FakeBlockingTaskHandle()
+    deadline = handle.clock.now() + timedelta(hours=2)
+    moves = iter([timedelta(0), timedelta(hours=-1), timedelta(0)] + [timedelta(0)] * 3)
+
+    def condition() -> bool:
+        handle.clock.set_wall_clock(handle.clock.now() + next(moves))
+        return False
+
+    with pytest.raises(WaitTimeout, match=rf"not met by {re.escape(str(deadline))} \(4 polls"):
+        handle.defer_until(condition, poll_interval_ms=3_600_000, deadline=deadline)
+    assert handle.waits[0].duration == timedelta(hours=3)
 
 
 async def test_async_conditions_are_awaited() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cloacina.execution.clock import SystemClock
-from cloacina.execution.waiting.timers import CallbackTimer, Timers
+from cloacina.execution.waiting.timers import CallbackTimer, Timer, Timers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +45,13 @@ class _ByHand(SystemClock):
 
     def __init__(self) -> None:
         self.now = 1_000.0
+        self.wall_clock_ahead = 0.0
         self.slept_until: list[float] = []
         self.on_sleep: Callable[[], object] = _nothing
         self.timers: Timers | None = None
 
     def time(self) -> float:
-        return self.now
+        return self.now + self.wall_clock_ahead
 
     def monotonic(self) -> float:
         return self.now
@@ -220,3 +221,72 @@ def test_timers_of_one_rhythm_share_their_moments(timers: Timers, clock: _ByHand
     _run(timers)
     # 1 000 timers that were armed within half a second wake the loop some 25 times.
     assert len(clock.slept_until) <= 40
+
+
+@pytest.mark.parametrize("armed", [0, 1, 200])
+def test_timers_that_were_taken_back_leave_nothing_behind(armed: int, clock: _ByHand, timers: Timers) -> None:
+    random = Random(7)
+    lasting = [timers.call_after(random.uniform(0, 1e6), _nothing) for _ in range(armed)]
+    others: list[Timer] = []
+    for _ in range(2_000):
+        clock.now += random.random()
+        others.append(timers.call_after(random.uniform(0, 1e6), _nothing))
+        if random.random() < 0.6:
+            timers.disarm(others.pop(random.randrange(len(others))))
+            assert len(timers._moments) <= 2 * len(timers) + 64
+    for timer in others:
+        timers.disarm(timer)
+    assert len(timers) == len(lasting)
+    assert sum(map(bool, timers._buckets.values())) == len(timers._buckets) <= armed
+    assert len(timers._moments) <= 2 * armed + 64
+
+
+def test_nobody_is_woken_for_timers_that_were_taken_back(clock: _ByHand, timers: Timers) -> None:
+    for delay in range(1, 10):
+        timers.disarm(timers.call_after(delay, _nothing))
+    timers.call_after(20.0, _nothing)
+    _run(timers)
+    assert clock.slept_until == [pytest.approx(1_020, abs=0.05), float("inf")]
+
+
+@pytest.mark.parametrize("is_set_after", [0, 9])
+@pytest.mark.parametrize("ahead", [-3_600.0, -5.0, 0.01, 5.0, 3_600.0])
+def test_a_moment_of_the_wall_clock_follows_it(ahead: float, is_set_after: int, clock: _ByHand, timers: Timers) -> None:
+    fired: list[float] = []
+    timers.call_at(1_010.0, lambda: fired.append(clock.now))
+    other = timers.call_at(1_010.0, lambda: fired.append(-1))
+
+    def set_clock() -> None:
+        if not clock.wall_clock_ahead and clock.now >= 1_000 + is_set_after:
+            clock.wall_clock_ahead = ahead
+            timers.disarm(other)
+
+    clock.on_sleep = set_clock
+    _run(timers)
+    assert len(timers) == 0
+    (moment,) = fired
+    due = max(1_000 + is_set_after, 1_010 - ahead)
+    assert due - 0.001 <= moment <= due + 1.1  # a look a second, and the width of a bucket
+
+
+def test_nobody_looks_at_the_wall_clock_without_need(clock: _ByHand, timers: Timers) -> None:
+    timers.call_after(20.0, _nothing)
+    timers.call_at(1_003.5, _nothing)
+    _run(timers)
+    assert clock.slept_until == [
+        pytest.approx(moment, abs=0.05) for moment in (1_001, 1_002, 1_003, 1_003.5, 1_020)
+    ] + [float("inf")]
+
+
+def test_a_moment_of_the_wall_clock_interrupts_a_long_sleep_for_the_first_look(clock: _ByHand, timers: Timers) -> None:
+    timers.call_after(20.0, _nothing)
+    pending = [lambda: timers.call_at(2_000.0, _nothing)]
+
+    def arm_while_asleep() -> None:
+        if pending:
+            timers.disarm(pending.pop()())
+            timers.call_at(1_030.0, _nothing)
+
+    clock.on_sleep = arm_while_asleep
+    _run(timers)
+    assert clock.slept_until[:2] == [pytest.approx(1_020, abs=0.05), pytest.approx(1_001, abs=0.05)]

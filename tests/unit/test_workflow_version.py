@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import enum
 import functools
+import importlib.util
+import linecache
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -66,7 +71,7 @@ OTHER = {
 def load(path: Path, source: str) -> Callable[..., Any]:
     path.write_text(source)
     names: dict[str, Any] = {"__name__": path.stem}
-    exec(compile(source, path, "exec"), names)
+    exec(compile(source, path, "exec", dont_inherit=True), names)
     return names["run"]  # type: ignore[no-any-return]
 
 
@@ -103,7 +108,7 @@ def test_what_the_task_does_counts(change: str, base: str, tmp_path: Path) -> No
 
 def without_source(source: str, path: str = "<no file>") -> str:
     names: dict[str, Any] = {"__name__": "nowhere"}
-    exec(compile(source, path, "exec"), names)
+    exec(compile(source, path, "exec", dont_inherit=True), names)
     return task_version(task_definition(names["run"]))
 
 
@@ -169,6 +174,241 @@ def test_a_lambda_a_partial_an_object_and_a_builtin_have_versions() -> None:
     assert one != two
     length = task_version(task_definition(task(id="length")(functools.partial(len))))
     assert length != task_version(task_definition(task(id="hash")(functools.partial(hash))))
+
+
+CLOSURE = '''
+from cloacina import task
+
+def make(factor, label):
+    def helper(value):
+        return value * factor
+
+    @task(
+        id="run",
+    )
+    def run(context):
+        """Multiply."""
+        context["sql"] = f"""
+SELECT {label}
+# no comment
+"""
+        # A comment.
+# Another one, at the margin.
+        context["result"] = [helper(row) for row in context["rows"]] + later()
+
+    def later():
+        return []
+
+    return run
+
+run = make(2, "name")
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("# A comment.", "# Another comment."), ('"""Multiply."""', '"""Double."""'), ('    id="run",\n', "")],
+)
+def test_a_function_inside_of_another_is_found_in_its_source(old: str, new: str, tmp_path: Path) -> None:
+    base = version_of(tmp_path / "base.py", CLOSURE)
+    changed = CLOSURE.replace(old, new)
+    assert changed != CLOSURE
+    assert version_of(tmp_path / "changed.py", changed) == base
+    assert without_source(CLOSURE) not in (base, without_source(CLOSURE.replace("SELECT", "select")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("make(2", "make(3"), ('"name")', '"id")'), ("value * factor", "value + factor"), ("return []", "return [1]")],
+)
+def test_what_a_closure_holds_counts_and_functions_by_their_code(old: str, new: str, tmp_path: Path) -> None:
+    changed = CLOSURE.replace(old, new)
+    assert changed != CLOSURE
+    assert version_of(tmp_path / "changed.py", changed) != version_of(tmp_path / "base.py", CLOSURE)
+
+
+class Colour(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+class Odd:
+    """An object that must not be looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    __repr__ = __eq__ = __hash__ = __bool__ = __len__ = __iter__ = __getattribute__  # type: ignore[assignment]
+
+
+class Bound:
+    def bound(self) -> None: ...
+
+
+def cyclic() -> list[Any]:
+    value: list[Any] = [1]
+    value.append(value)
+    return value
+
+
+DIFFERENT: list[tuple[Any, Any]] = [
+    (1, 2),
+    (1, True),
+    (1, 1.0),
+    (0.0, -0.0),
+    ("a", b"a"),
+    ("a", "b"),
+    ("x" * 100_000 + "a", "x" * 100_000 + "b"),
+    (1 << 60_000, 1 << 60_001),
+    (None, ()),
+    ([1, [2]], [1, [3]]),
+    ([1], (1,)),
+    ([[1], 2], [[1, 2]]),
+    ({"a": 1}, {"a": 2}),
+    ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    ({1, 2}, {1, 3}),
+    (Colour.RED, Colour.BLUE),
+    (int, str),
+    (Bound(), Odd()),
+    (len, hash),
+    (re, os),
+    (lambda: 1, lambda: 2),
+    (functools.partial(int, base=2), functools.partial(int, base=3)),
+    (list(range(20_000)), list(range(20_001))),
+]
+SAME_IN_TEXT: list[tuple[Callable[[], Any], Callable[[], Any]]] = [
+    (object, object),
+    (Odd, Odd),
+    (cyclic, cyclic),
+    (lambda: Bound().bound, lambda: Bound().bound),
+    (lambda: {f"{number}" for number in range(100)}, lambda: {f"{number}" for number in reversed(range(100))}),
+]
+
+
+def in_closure(value: Any) -> Callable[..., Any]:
+    def body(context: Context) -> None:
+        context["value"] = value
+
+    return body
+
+
+def as_default(value: Any) -> Callable[..., Any]:
+    def body(context: Context, value: Any = value) -> None:
+        context["value"] = value
+
+    return body
+
+
+def as_keyword_default(value: Any) -> Callable[..., Any]:
+    def body(context: Context, *, value: Any = value) -> None:
+        context["value"] = value
+
+    return body
+
+
+def body_with_value(context: Context, value: Any = None) -> None:
+    context["value"] = value
+
+
+def in_partial(value: Any) -> Callable[..., Any]:
+    return functools.partial(body_with_value, value=value)
+
+
+def in_a_wrapper(value: Any) -> Callable[..., Any]:
+    @functools.wraps(body_with_value)
+    def wrapper(context: Context) -> None:
+        body_with_value(context, value)
+
+    return wrapper
+
+
+BINDINGS = [in_closure, as_default, as_keyword_default, in_partial, in_a_wrapper]
+
+
+def version_with(bind: Callable[[Any], Callable[..., Any]], value: Any) -> str:
+    version = Workflow("bound", tasks=[task(id="bound")(bind(value))]).version
+    assert re.fullmatch("[0-9a-f]{16}", version)
+    return version
+
+
+@pytest.mark.parametrize("bind", BINDINGS)
+def test_the_values_that_a_function_is_bound_to_count(bind: Callable[[Any], Callable[..., Any]]) -> None:
+    for one, other in DIFFERENT:
+        assert version_with(bind, one) != version_with(bind, other), (type(one), type(other))
+    for make_one, make_other in SAME_IN_TEXT:
+        assert version_with(bind, make_one()) == version_with(bind, make_other()), make_one
+
+
+@pytest.mark.parametrize("bind", BINDINGS)
+def test_a_value_counts_as_it_was_when_the_function_was_decorated(bind: Callable[[Any], Callable[..., Any]]) -> None:
+    value = {"seen": [1]}
+    workflow = Workflow("bound", tasks=[task(id="bound")(bind(value))])
+    value["seen"].append(2)
+    assert workflow.version == version_with(bind, {"seen": [1]})
+
+
+def imported(path: Path, source: str) -> ModuleType:
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+AFTERWARDS = {
+    "deployed anew": BASE.replace("range(10)", "range(11)"),
+    "half written": BASE.replace('["b"] =', '["b"] = ('),
+    "in a string": BASE.replace("@task", "values = (\n    '''"),
+    "deep": BASE.replace("range(10)", f"range({' + '.join(['1'] * 1500)})"),
+    "nested": BASE.replace("range(10)", "(" * 500 + "10" + ")" * 500),
+    "no text": "\0",
+    "empty": "",
+    "comments": "# one\n" * 100,
+}
+
+
+@pytest.mark.parametrize("afterwards", AFTERWARDS)
+@pytest.mark.parametrize("source", [BASE, CLOSURE], ids=["base", "closure"])
+def test_a_version_is_that_of_the_code_that_runs_whatever_has_become_of_its_file(
+    afterwards: str, source: str, tmp_path: Path
+) -> None:
+    right = version_of(tmp_path / "base.py", source)
+    path = tmp_path / "flow.py"
+    module = imported(path, source)
+    path.write_text(AFTERWARDS[afterwards])
+    assert task_version(task_definition(module.run)) == right
+    # Decorated too late to have its source, it has a version of its bytecode, not one of what stands in the file.
+    late = task_version(task_definition(task(id="late")(functools.partial(module.run))))
+    assert late == without_source(source)
+
+
+def test_a_task_has_a_version_when_its_code_is_too_deep_for_a_syntax_tree(tmp_path: Path) -> None:
+    deep = BASE.replace("range(10)", f"range({' + '.join(['len(context)'] * 900)})")
+    versions = {version_of(tmp_path / f"{at}.py", deep.replace("900", at)) for at in ("1", "2")}
+    assert len(versions) == 1
+    assert version_of(tmp_path / "other.py", deep.replace("str(x)", "repr(x)")) not in versions
+
+
+def test_decorating_reads_a_file_once_and_parses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "many.py"
+    body = "@task(id='t{0}')\ndef t{0}(context):\n    context['a'] = {0}\n\n\n"
+    source = "from cloacina import task\n" + "".join(body.format(number) for number in range(100))
+    read: list[str] = []
+    read_file = linecache.updatecache
+
+    def count(name: str, namespace: dict[str, Any]) -> list[str]:
+        read.append(name)
+        return read_file(name, namespace)
+
+    monkeypatch.setattr(linecache, "updatecache", count)
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", None)
+        module = imported(path, source)
+    workflow = Workflow("many", tasks=[getattr(module, f"t{number}") for number in range(100)])
+    assert re.fullmatch("[0-9a-f]{16}", workflow.version)
+    assert read == [str(path)]
 
 
 def make(name: str, *dependencies: str) -> Callable[[Context], None]:

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 class Clock(ABC):
-    """What the engine asks for the time, and sleeps by."""
+    """What the engine asks for the time, and sleeps by.
+
+    Attributes:
+        seconds_between_looks: How often those who wait for a moment of `time()` look whether it was set; None when
+            `sleep_until` returns at once then.
+    """
+
+    seconds_between_looks: float | None = 1.0
 
     @abstractmethod
     def time(self) -> float:
@@ -27,7 +34,7 @@ class Clock(ABC):
 
     @abstractmethod
     async def sleep_until(self, moment: float, interrupted: OneShot[None]) -> None:
-        """Return at a moment of `monotonic()`, or as soon as `interrupted` is set.
+        """Return at a moment of `monotonic()`, or as soon as `interrupted` is set; it may return earlier.
 
         Args:
             moment: Seconds, on the scale of `monotonic()`; infinity for no moment.

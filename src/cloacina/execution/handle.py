@@ -143,6 +143,7 @@ class EngineTaskHandle:
             condition,
             poll_interval_ms=poll_interval_ms,
             time_limit=limit,
+            deadline=deadline,
             tolerate_errors=tolerate_errors,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cloacina.execution.ids import new_id
 from cloacina.execution.waiting.flush import PollFlush
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Resources:
         threads: The threads that run `def` tasks.
         places: Bound how many threads may be parked in a wait.
         write: Queues changes for the store.
+        runner_id: Whose they are; executions belong to it.
         waits: The waits that hold no slot now, by id.
         poll_flush: Stores how often they have been polled.
     """
@@ -47,6 +49,7 @@ class Resources:
     threads: BodyThreads
     places: Places
     write: Write
+    runner_id: str = field(default_factory=new_id)
     waits: dict[str, Wait] = field(default_factory=dict[str, "Wait"])
     poll_flush: PollFlush = field(init=False)
 

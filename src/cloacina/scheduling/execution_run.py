@@ -14,7 +14,7 @@ from cloacina.execution.attempt import Attempt
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.scheduling.failure import error_record
-from cloacina.scheduling.merging import NOTHING_WRITTEN, encode_changes
+from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver, encode_changes
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
 from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
@@ -102,7 +102,7 @@ class ExecutionRun:
         "_missing",
         "_owner",
         "_remaining",
-        "_resolved",
+        "_resolver",
         "_resources",
         "_result",
         "_retries",
@@ -161,8 +161,8 @@ class ExecutionRun:
         self._remaining = len(self.tasks)
         # The state before task i until it has completed, then the state after it.
         self._states: list[State | None] = [None] * len(self.tasks)
-        # What the newest ready task sees: tasks that depend on the same one share it.
-        self._resolved: tuple[State, Mapping[str, str], Mapping[str, Writers]] | None = None
+        # Tells what the tasks behind the first ones see.
+        self._resolver: Resolver | None = None
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
         self._created_at = 0.0
@@ -180,7 +180,14 @@ class ExecutionRun:
         """Return the changes that store this execution as new."""
         self._created_at = now = self._resources.clock.time()
         return [
-            changes.new_execution(self.id, self.workflow.name, version, encode_mapping(self._context), now),
+            changes.new_execution(
+                self.id,
+                self.workflow.name,
+                version,
+                encode_mapping(self._context),
+                now,
+                self._resources.runner_id,
+            ),
             *[task.creation() for task in self.tasks],
             self._event(EventType.EXECUTION_CREATED, now),
         ]
@@ -359,9 +366,9 @@ class ExecutionRun:
         ]
         self._states[position] = state = self._merger.join(seen)
         try:
-            if self._resolved is None or self._resolved[0] is not state:
-                self._resolved = (state, *self._merger.resolve(self._context, state))
-            _, base, conflicts = self._resolved
+            if self._resolver is None:
+                self._resolver = Resolver(self._merger, self._context)
+            base, conflicts = self._resolver.resolve(state)
             if conflicts:
                 raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")
         except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
@@ -509,7 +516,7 @@ class ExecutionRun:
         # What only the running needed is not kept by those who keep the result.
         self._states.clear()
         self._users.clear()
-        self._resolved = None
+        self._resolver = None
         self._missing = None
         self._owner.run_ended(self)
         self.wake()

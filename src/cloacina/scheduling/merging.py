@@ -6,25 +6,30 @@ JSON text, so 1, 1.0 and true differ; a deletion is a change like any other. Two
 keys alone are no conflict: the first writer's stands, or the last one's with `merge="last"`.
 
 A state is kept for each completed task, and shared as long as nothing was changed, so a join of 200 tasks compares 200
-references to one mapping.
+references to one mapping. States that differ in a few of many keys share the others (see `layers`), and a join looks at
+those few only.
 """
 
 from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from cloacina.context import decode, encode, encode_mapping, is_same_value
 from cloacina.errors import ContextConflict, join_names
+from cloacina.scheduling.layers import SHARED_FROM, Layered, flat, layered, own_of, shared_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cloacina.workflow import Workflow
 
-Writers: TypeAlias = tuple[tuple[int, str | None], ...]
-"""The maximal writers of a key: a task's position, and the JSON text that it wrote, or None for a deletion."""
+Writer: TypeAlias = tuple[int, str | None]
+"""A task's position, and the JSON text that it wrote to a key, or None for a deletion."""
+
+Writers: TypeAlias = tuple[Writer, ...]
+"""The maximal writers of a key."""
 
 State: TypeAlias = "Mapping[str, Writers]"
 """What tasks have written, by key. What nobody has written has the value of the initial context."""
@@ -56,24 +61,44 @@ class ContextMerger:
         """
         if not changes:
             return before
-        return {**before, **{key: ((position, text),) for key, text in changes.items()}}
+        return layered(before, {key: ((position, text),) for key, text in changes.items()})
 
     def join(self, states: Sequence[State]) -> State:
         """Return the state that a task sees which depends on tasks with these states."""
         first = states[0]
-        joined: dict[str, Writers] | None = None
-        for state in states[1:]:
-            if state is first:
-                continue
-            if joined is None:
-                joined = dict(first)
+        if not [state for state in states if state is not first]:
+            return first
+        if [state for state in states if type(state) is Layered or len(state) >= SHARED_FROM]:
+            return self._join_large(states)
+        joined = dict(first)
+        self._add(joined, states, {})
+        return joined
+
+    def _join_large(self, states: Sequence[State]) -> State:
+        """Look at what many states share once, and of each only at what it has over that."""
+        shared = {id(below): below for below in [shared_of(state) for state in states]}
+        most = max(shared.values(), key=len)
+        others = [below for below in shared.values() if below is not most]
+        joined: dict[str, Writers] = {}
+        # Whoever stands on it has seen all of it. Others may not have.
+        self._add(joined, others, most)
+        self._add(joined, [_own(state) for state in states], most if others else {})
+        return layered(most, joined)
+
+    def _add(self, joined: dict[str, Writers], states: Iterable[State], below: State) -> None:
+        """Add states to a joined one, which stands on a state that they may not have seen."""
+        several: dict[str, set[Writer]] = {}
+        for state in states:
             for key, writers in state.items():
                 known = joined.get(key)
+                if known is None and below:
+                    known = below.get(key)
                 if known is None:
                     joined[key] = writers
                 elif known is not writers:
-                    joined[key] = self._maximal({*known, *writers})
-        return first if joined is None else joined
+                    several.setdefault(key, set(known)).update(writers)
+        for key, found in several.items():
+            joined[key] = self._maximal(found)
 
     def resolve(self, initial: Mapping[str, str], state: State) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Return the values of a state as JSON text by key, and what is in conflict.
@@ -87,24 +112,29 @@ class ContextMerger:
         """
         if not state:
             return initial, {}
-        values = dict(initial)
+        texts, conflicts = self.settle(state)
+        return flat({**initial, **texts}), conflicts
+
+    def settle(self, state: State) -> tuple[Mapping[str, str | None], Mapping[str, Writers]]:
+        """Return the JSON text of each key, None for one that is gone or in conflict, and what is in conflict.
+
+        Raises:
+            Exception: What a function given as `merge` raised.
+        """
+        texts: dict[str, str | None] = {}
         conflicts: dict[str, Writers] = {}
         for key, writers in state.items():
-            if self._merge == "last":
-                text = writers[-1][1]
+            if len(writers) == 1 or self._merge == "last":
+                texts[key] = writers[-1][1]
             elif not _differ(writers):
-                text = writers[0][1]
+                texts[key] = writers[0][1]
             elif not isinstance(self._merge, str) and (function := self._merge.get(key)) is not None:
                 written: list[Any] = [decode(value) for _, value in writers if value is not None]
-                text = encode(function(written), f"merge[{key!r}]")
+                texts[key] = encode(function(written), f"merge[{key!r}]")
             else:
                 conflicts[key] = writers
-                text = None
-            if text is None:
-                values.pop(key, None)
-            else:
-                values[key] = text
-        return values, conflicts
+                texts[key] = None
+        return texts, conflicts
 
     def undisputed(self, initial: Mapping[str, str], state: State) -> Mapping[str, str]:
         """Return the values of the keys on whose value all writers agree, as JSON text by key."""
@@ -129,13 +159,44 @@ class ContextMerger:
         )
         return ContextConflict(message)
 
-    def _maximal(self, writers: Iterable[tuple[int, str | None]]) -> Writers:
+    def _maximal(self, writers: Iterable[Writer]) -> Writers:
         """Return the writers that no other of them supersedes, in topological order."""
         found = sorted(writers, key=_position)
         superseded = 0
         for position, _ in found:
             superseded |= self._graph.ancestors[position]
         return tuple(writer for writer in found if not superseded >> writer[0] & 1)
+
+
+class Resolver:
+    """Resolves the states of one execution: what many of them share once, and of each what it has over that.
+
+    Args:
+        merger: The workflow's rules.
+        initial: The initial context.
+    """
+
+    __slots__ = ("_initial", "_merger", "_shared")
+
+    def __init__(self, merger: ContextMerger, initial: Mapping[str, str]) -> None:
+        self._merger = merger
+        self._initial = initial
+        self._shared: tuple[State, Mapping[str, str], Mapping[str, Writers]] | None = None
+
+    def resolve(self, state: State) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
+        """Return the values of a state and what is in conflict; see `ContextMerger.resolve`."""
+        shared, own = shared_of(state), _own(state)
+        if self._shared is None or self._shared[0] is not shared:
+            self._shared = (shared, *self._merger.resolve(self._initial, shared))
+        _, values, conflicts = self._shared
+        if not own:
+            return values, conflicts
+        if any(key not in values and (key in self._initial or key in shared) for key in own):
+            # It was gone, and may be back, at the place that it had.
+            return self._merger.resolve(self._initial, state)
+        texts, disputed = self._merger.settle(own)
+        left = {key: writers for key, writers in conflicts.items() if key not in own}
+        return layered(values, texts), {**left, **disputed}
 
 
 def encode_changes(changed: Mapping[str, str | None]) -> str:
@@ -150,6 +211,11 @@ def encode_changes(changed: Mapping[str, str | None]) -> str:
     return f"{{{','.join(parts)}}}"
 
 
+def _own(state: State) -> State:
+    # A deletion has its writers: no key of a state is ever gone.
+    return cast("State", own_of(state))
+
+
 def _differ(writers: Writers) -> bool:
     text = writers[0][1]
     return len(writers) > 1 and any(other != text and _is_other(text, other) for _, other in writers)
@@ -159,5 +225,5 @@ def _is_other(text: str | None, other: str | None) -> bool:
     return text is None or other is None or not is_same_value(text, other)
 
 
-def _position(writer: tuple[int, str | None]) -> int:
+def _position(writer: Writer) -> int:
     return writer[0]

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cloacina.store.records import ExecutionStatus
+from cloacina.store.records import ExecutionStatus, WaitKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
+    from cloacina.store.records import EventType, SignalKind, SubStatus, TaskStatus, WaitPhase
 
 Change: TypeAlias = tuple[int, tuple[Any, ...], str]
 """The kind of a statement, its parameters, and the id of the execution: the one that fails when this is refused."""
@@ -28,33 +28,55 @@ Unit: TypeAlias = "Sequence[Change]"
 NEW_EXECUTION = 0
 NEW_TASK = 1
 NEW_WAIT = 2
-EXECUTION_STATE = 3
-TASK_STATE = 4
-WAIT_STATE = 5
-EVENT = 6
+NEW_SIGNAL = 3
+CHECKPOINT = 4
+EXECUTION_STATE = 5
+EXECUTION_OWNER = 6
+TASK_STATE = 7
+HEARTBEAT = 8
+WAIT_STATE = 9
+SIGNAL_STATE = 10
+EVENT = 11
 
 _WORDS = (
     "a new execution",
     "a new task",
     "a new wait",
+    "a new signal",
+    "a checkpoint",
     "the state of the execution",
+    "the owner of the execution",
     "the state of a task",
+    "the heartbeat of a task",
     "the state of a wait",
+    "the state of a signal",
     "the event {}",
 )
 _TYPE_IN_EVENT = 4
 
-STATES = frozenset({EXECUTION_STATE, TASK_STATE, WAIT_STATE})
+STATES = frozenset({EXECUTION_STATE, EXECUTION_OWNER, TASK_STATE, HEARTBEAT, WAIT_STATE, SIGNAL_STATE})
 """The kinds that replace the state of a row; the row's id is their last parameter."""
 
 _PENDING = ExecutionStatus.PENDING._value_
 
 
 def new_execution(
-    execution_id: str, workflow: str, workflow_version: str, context_json: str, created_at: float
+    execution_id: str,
+    workflow: str,
+    workflow_version: str,
+    context_json: str,
+    created_at: float,
+    runner_id: str | None = None,
+    key: str | None = None,
 ) -> Change:
-    """Add an execution, Pending."""
-    return NEW_EXECUTION, (execution_id, workflow, workflow_version, _PENDING, created_at, context_json), execution_id
+    """Add an execution, Pending; one without a runner is for any that knows its workflow."""
+    parameters = (execution_id, workflow, workflow_version, _PENDING, created_at, context_json, runner_id, key)
+    return NEW_EXECUTION, parameters, execution_id
+
+
+def execution_owner(execution_id: str, runner_id: str | None) -> Change:
+    """Give an execution to a runner, or let it go."""
+    return EXECUTION_OWNER, (runner_id, execution_id), execution_id
 
 
 def execution_state(
@@ -85,6 +107,9 @@ def task_state(
     finished_at: float | None,
     changes_json: str | None,
     error_json: str | None,
+    due_at: float | None = None,
+    recoveries: int = 0,
+    source_version: str | None = None,
 ) -> Change:
     """Replace the state of a task execution; `changes_json` is what it changed in its context."""
     parameters = (
@@ -95,9 +120,17 @@ def task_state(
         finished_at,
         changes_json,
         error_json,
+        due_at,
+        recoveries,
+        source_version,
         task_execution_id,
     )
     return TASK_STATE, parameters, execution_id
+
+
+def heartbeat(task_execution_id: str, execution_id: str, at: float, details_json: str | None) -> Change:
+    """Replace the last heartbeat of a task execution."""
+    return HEARTBEAT, (at, details_json, task_execution_id), execution_id
 
 
 def new_wait(
@@ -109,6 +142,13 @@ def new_wait(
     started_at: float,
     deadline: float | None,
     poll_interval_ms: int | None,
+    *,
+    kind: WaitKind = WaitKind.CONDITION,
+    name: str = "",
+    ordinal: int = 1,
+    attempt: int = 1,
+    due_at: float | None = None,
+    question_json: str | None = None,
 ) -> Change:
     """Add a wait."""
     parameters = (
@@ -116,9 +156,15 @@ def new_wait(
         execution_id,
         task_execution_id,
         task_id,
+        kind._value_,
+        name,
+        ordinal,
+        attempt,
         phase._value_,
         started_at,
         deadline,
+        due_at,
+        question_json,
         poll_interval_ms,
     )
     return NEW_WAIT, parameters, execution_id
@@ -134,10 +180,60 @@ def wait_state(
     last_error: str | None,
     outcome: str | None,
     ended_at: float | None,
+    value_json: str | None = None,
+    signal_id: str | None = None,
 ) -> Change:
-    """Replace the state of a wait."""
-    parameters = (phase._value_, polls, next_poll_at, errors, last_error, outcome, ended_at, wait_id)
+    """Replace the state of a wait; `value_json` is what it was met with, and `signal_id` the signal that met it."""
+    parameters = (
+        phase._value_,
+        polls,
+        next_poll_at,
+        errors,
+        last_error,
+        outcome,
+        value_json,
+        signal_id,
+        ended_at,
+        wait_id,
+    )
     return WAIT_STATE, parameters, execution_id
+
+
+def new_signal(
+    signal_id: str,
+    execution_id: str,
+    kind: SignalKind,
+    name: str,
+    payload_json: str | None,
+    sent_at: float,
+    key: str | None = None,
+    sender: str | None = None,
+) -> Change:
+    """Add a signal to an execution."""
+    parameters = (signal_id, execution_id, kind._value_, name, payload_json, key, sender, sent_at)
+    return NEW_SIGNAL, parameters, execution_id
+
+
+def signal_state(
+    signal_id: str, execution_id: str, consumed_at: float, wait_id: str | None, refusal: str | None = None
+) -> Change:
+    """Let a signal be consumed: by a wait, or with the reason for which it was refused."""
+    return SIGNAL_STATE, (consumed_at, wait_id, refusal, signal_id), execution_id
+
+
+def checkpoint(
+    task_execution_id: str,
+    execution_id: str,
+    name: str,
+    key: str,
+    value_json: str | None,
+    attempt: int,
+    source_version: str | None,
+    created_at: float,
+) -> Change:
+    """Add a checkpoint, or give one that was begun its value; without a value it is begun."""
+    parameters = (task_execution_id, name, key, value_json, attempt, source_version, created_at)
+    return CHECKPOINT, parameters, execution_id
 
 
 def event(

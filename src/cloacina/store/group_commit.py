@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cloacina.store")
 
 _KINDS = EVENT + 1
-# At most 9 parameters a row: below the 999 that older builds of SQLite take.
+# At most 14 parameters a row: below the 999 that older builds of SQLite take.
 _ROWS_PER_STATEMENT = 64
 
 Write: TypeAlias = "Callable[[Sequence[Unit]], Mapping[int, Exception]]"

@@ -74,6 +74,36 @@ class SubStatus(StrEnum):
     """It holds no slot: it waits for a condition, or for a slot to go on with."""
 
 
+class WaitKind(StrEnum):
+    """What a wait waits for."""
+
+    CONDITION = "condition"
+    """A function that is called until it returns something truthy."""
+    TIME = "time"
+    """A moment."""
+    SIGNAL = "signal"
+    """A signal to the execution."""
+    QUESTION = "question"
+    """A person's answer."""
+    ANY = "any"
+    """The first of several."""
+    ALL = "all"
+    """All of several."""
+
+
+class SignalKind(StrEnum):
+    """What a message to an execution asks for."""
+
+    SIGNAL = "signal"
+    """It is for the wait of its name."""
+    ANSWER = "answer"
+    """It answers a question."""
+    CANCEL = "cancel"
+    """The execution is to be cancelled."""
+    RETRY = "retry"
+    """The execution is to go on from where it failed."""
+
+
 class WaitPhase(StrEnum):
     """How far a wait has come."""
 
@@ -243,7 +273,7 @@ class WaitRecord:
     started_at: datetime
     """When it began."""
     deadline: datetime | None
-    """When it times out; None when it may take for ever."""
+    """When it times out; None when it may take for ever. That of a `timeout=` goes by the clock as it began."""
     poll_interval_ms: int | None
     """Milliseconds between two calls of the condition; None when nothing is polled."""
     polls: int

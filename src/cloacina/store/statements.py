@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, column, insert, update, values
+from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from cloacina.store import changes
-from cloacina.store.tables import execution_events, task_executions, waits, workflow_executions
+from cloacina.store.tables import checkpoints, execution_events, signals, task_executions, waits, workflow_executions
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect, Table
@@ -25,31 +26,63 @@ if TYPE_CHECKING:
 _INSERTS: dict[int, tuple[Table, tuple[str, ...]]] = {
     changes.NEW_EXECUTION: (
         workflow_executions,
-        ("id", "workflow", "workflow_version", "status", "created_at", "context"),
+        ("id", "workflow", "workflow_version", "status", "created_at", "context", "runner_id", "idempotency_key"),
     ),
     changes.NEW_TASK: (task_executions, ("id", "execution_id", "task_id", "position", "status")),
     changes.NEW_WAIT: (
         waits,
-        ("id", "execution_id", "task_execution_id", "task_id", "phase", "started_at", "deadline", "poll_interval_ms"),
+        (
+            "id",
+            "execution_id",
+            "task_execution_id",
+            "task_id",
+            "kind",
+            "name",
+            "ordinal",
+            "attempt",
+            "phase",
+            "started_at",
+            "deadline",
+            "due_at",
+            "question",
+            "poll_interval_ms",
+        ),
     ),
+    changes.NEW_SIGNAL: (signals, ("id", "execution_id", "kind", "name", "payload", "key", "sender", "sent_at")),
     changes.EVENT: (
         execution_events,
         ("execution_id", "number", "task_execution_id", "task_id", "type", "at", "attempt", "slot", "detail"),
     ),
 }
+# Its key, and what it is given when it has happened.
+_CHECKPOINT = ("task_execution_id", "name", "key", "value", "attempt", "source_version", "created_at")
 _UPDATES: dict[int, tuple[Table, tuple[str, ...]]] = {
     changes.EXECUTION_STATE: (
         workflow_executions,
         ("status", "started_at", "finished_at", "final_context", "error"),
     ),
+    changes.EXECUTION_OWNER: (workflow_executions, ("runner_id",)),
     changes.TASK_STATE: (
         task_executions,
-        ("status", "sub_status", "attempt", "started_at", "finished_at", "changes", "error"),
+        (
+            "status",
+            "sub_status",
+            "attempt",
+            "started_at",
+            "finished_at",
+            "changes",
+            "error",
+            "due_at",
+            "recoveries",
+            "source_version",
+        ),
     ),
+    changes.HEARTBEAT: (task_executions, ("heartbeat_at", "heartbeat")),
     changes.WAIT_STATE: (
         waits,
-        ("phase", "polls", "next_poll_at", "errors", "last_error", "outcome", "ended_at"),
+        ("phase", "polls", "next_poll_at", "errors", "last_error", "outcome", "value", "signal_id", "ended_at"),
     ),
+    changes.SIGNAL_STATE: (signals, ("consumed_at", "wait_id", "refusal")),
 }
 
 
@@ -91,7 +124,15 @@ def compile_statements(dialect: Dialect) -> tuple[Statement, ...]:
         # A single row has a statement of its own: joining it to a table of one row takes twice the time.
         one = _compile(_update_one(table, columns), dialect)
         compiled[kind] = Statement(one, _compile(_update_from_rows(table, columns), dialect), len(columns) + 1)
+    upsert = _compile(_upsert_checkpoint(), dialect)
+    compiled[changes.CHECKPOINT] = Statement(upsert, upsert, len(_CHECKPOINT))
     return tuple(compiled[kind] for kind in sorted(compiled))
+
+
+def _upsert_checkpoint() -> UpdateBase:
+    rows = insert_or_update(checkpoints).values({name: bindparam(name) for name in _CHECKPOINT})
+    changing = {name: rows.excluded[name] for name in _CHECKPOINT[3:]}
+    return rows.on_conflict_do_update(index_elements=_CHECKPOINT[:3], set_=changing)
 
 
 def _update_one(table: Table, columns: tuple[str, ...]) -> UpdateBase:

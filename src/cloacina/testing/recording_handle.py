@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
 from cloacina.execution.waiting.arguments import check_polling, time_limit
-from cloacina.execution.waiting.wording import describe
+from cloacina.execution.waiting.wording import count, describe, limit_of
 from cloacina.handle import RAISE
 from cloacina.testing.polling import RecordedWait, names
 from cloacina.testing.virtual_clock import VirtualClock
@@ -86,12 +86,14 @@ class RecordingHandle:
         self.waits.append(wait)
         self._is_waiting = True
         try:
-            return (yield from self._polls(wait, poll, default))
+            return (yield from self._polls(wait, poll, default, deadline))
         finally:
             self._is_waiting = False
             self._is_slot_held = True
 
-    def _polls(self, wait: RecordedWait, poll: Callable[[], Calls], default: Any) -> Generator[Condition, Answer, Any]:
+    def _polls(
+        self, wait: RecordedWait, poll: Callable[[], Calls], default: Any, deadline: datetime | None
+    ) -> Generator[Condition, Answer, Any]:
         began = self.clock.elapsed
         interval = timedelta(milliseconds=wait.poll_interval_ms)
         errors_in_a_row = 0
@@ -111,25 +113,24 @@ class RecordingHandle:
             else:
                 errors_in_a_row = 0
             remaining = interval if wait.time_limit is None else wait.time_limit - wait.duration
-            if not remaining:
+            if deadline is not None:  # It follows the wall clock, which a test may set.
+                remaining = deadline - self.clock.now()
+            if remaining <= timedelta(0):
                 wait.outcome = "timeout"
                 if default is RAISE:
-                    raise self._timed_out(wait)
+                    raise self._timed_out(wait, deadline)
                 return default
             if wait.time_limit is None and wait.polls >= self._max_polls:
                 raise self._out_of_polls(wait)
             self._is_slot_held = False
             self.clock.advance(min(interval, remaining))
-            wait.duration = min(self.clock.elapsed - began, wait.time_limit or timedelta.max)
+            wait.duration = self.clock.elapsed - began
 
     @staticmethod
-    def _timed_out(wait: RecordedWait) -> WaitTimeout:
-        limit = 0.0 if wait.time_limit is None else wait.time_limit.total_seconds()
-        message = (
-            f"the condition {names(wait)} was not met within {limit:g} s "
-            f"({wait.polls} {'poll' if wait.polls == 1 else 'polls'}, one each {wait.poll_interval_ms} ms)"
-        )
-        return WaitTimeout(message)
+    def _timed_out(wait: RecordedWait, deadline: datetime | None) -> WaitTimeout:
+        limit = limit_of(deadline or (wait.time_limit or timedelta(0)).total_seconds())
+        polls = f"{count(wait.polls, 'poll')}, one each {wait.poll_interval_ms} ms"
+        return WaitTimeout(f"the condition {names(wait)} was not met {limit} ({polls})")
 
     @staticmethod
     def _out_of_polls(wait: RecordedWait) -> AssertionError:

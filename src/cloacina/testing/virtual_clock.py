@@ -49,6 +49,8 @@ class VirtualClock(Clock):
     With `Runner`, whose callers are in other threads, time passes only while one of them waits for an execution, or for
     the end of the `with` block. To let an hour pass there, wait with `execution.wait(timeout=3600)`.
 
+    `set_wall_clock` plays what happens to the clocks of machines: somebody sets them, or the machine sleeps.
+
     A clock goes on where it was when it is passed to another runner. Several runners at once have to be on one event
     loop.
 
@@ -84,14 +86,13 @@ class VirtualClock(Clock):
         ```
     """
 
+    seconds_between_looks = None
+
     def __init__(self, start: datetime = START, *, auto: bool = True, max_jumps: int = 100_000) -> None:
-        if start.utcoffset() is None:
-            message = f"virtual time starts at a datetime with a time zone, such as {START!r}; got {start!r}"
-            raise InvalidOption(message)
         if max_jumps < 1:
             message = f"max_jumps is a whole number of at least 1; got {max_jumps!r}"
             raise InvalidOption(message)
-        self._start = start.astimezone(UTC)
+        self._start = _with_zone(start, "virtual time starts at")
         self._auto = auto
         self._jumps_left = self._max_jumps = max_jumps
         self._elapsed = 0  # microseconds
@@ -108,7 +109,7 @@ class VirtualClock(Clock):
     # ── The time ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def now(self) -> datetime:
-        """Return the virtual moment, in UTC."""
+        """Return the virtual moment, in UTC: the start and what has passed since, unless the clock was set."""
         return self._start + self.elapsed
 
     @property
@@ -138,14 +139,40 @@ class VirtualClock(Clock):
             InvalidOption: The duration is negative or not finite.
         """
         step = round(checked_seconds(duration, "duration") * _MICROSECONDS)
+        self._change(lambda: self._move(self._elapsed + step))
+
+    def set_wall_clock(self, moment: datetime) -> None:
+        """Set the clock to a moment, as a person or a time server does. No virtual time passes by that.
+
+        So `now()` changes and `elapsed` does not: deadlines come earlier or later, and timeouts, polls and delays do
+        not. A machine that sleeps for an hour is played by `clock.set_wall_clock(clock.now() + timedelta(hours=1))`.
+
+        Callable from a test, a task or a condition, in any thread.
+
+        Args:
+            moment: What the clock shows from now on; a datetime with a time zone.
+
+        Raises:
+            InvalidOption: The moment has no time zone.
+        """
+        shown = _with_zone(moment, "the wall clock is set to")
+        self._change(lambda: self._set(shown))
+
+    def _change(self, change: Callable[[], None]) -> None:
+        """Change the time on the loop's thread, and return when that is done."""
         if self._loop is None or self._loop.is_own_thread():
-            self._move(self._elapsed + step)
+            change()
             return
-        moved = threading.Event()
-        if self._loop.post(partial(self._move_and_tell, step, moved)):
-            moved.wait()
+        changed = threading.Event()
+
+        def change_and_tell() -> None:
+            change()
+            changed.set()
+
+        if self._loop.post(change_and_tell):
+            changed.wait()
         else:
-            self._move(self._elapsed + step)
+            change()
 
     async def sleep(self, duration: float | timedelta) -> None:
         """Let virtual time pass, in a test: return when so much of it has, and everything due by then has begun.
@@ -164,7 +191,9 @@ class VirtualClock(Clock):
             self.advance(span)
             await anyio.lowlevel.checkpoint()
             return
-        await self.sleep_until(self.monotonic() + span, loop.one_shot())
+        moment = self.monotonic() + span
+        while self.monotonic() < moment:
+            await self.sleep_until(moment, loop.one_shot())
         await self.settled()
 
     async def settled(self) -> None:
@@ -205,7 +234,7 @@ class VirtualClock(Clock):
         return partial(self._forget, is_idle)
 
     async def sleep_until(self, moment: float, interrupted: OneShot[None]) -> None:
-        """Return at a moment of `monotonic()`, or as soon as `interrupted` is set.
+        """Return at a moment of `monotonic()`, or as soon as `interrupted` is set or the wall clock is.
 
         Raises:
             AssertionError: Time has jumped `max_jumps` times.
@@ -273,9 +302,11 @@ class VirtualClock(Clock):
             if (due <= self._elapsed or not self._jumps_left) and not woken.done():
                 woken.set_result(None)
 
-    def _move_and_tell(self, step: int, moved: threading.Event) -> None:
-        self._move(self._elapsed + step)
-        moved.set()
+    def _set(self, moment: datetime) -> None:
+        self._start = moment - self.elapsed
+        for woken in self._sleepers:
+            if not woken.done():
+                woken.set_result(None)
 
     def _on_this_loop(self) -> EventLoop:
         if not self._runners or self._loop is None:
@@ -297,3 +328,10 @@ class VirtualClock(Clock):
         if not self._runners:
             self._loop = None
         self.reconsider()
+
+
+def _with_zone(moment: datetime, what: str) -> datetime:
+    if moment.utcoffset() is None:
+        message = f"{what} a datetime with a time zone, such as {START!r}; got {moment!r}"
+        raise InvalidOption(message)
+    return moment.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Stores how often conditions have been polled: every few seconds for all waits, not with each poll."""
+"""Stores how often conditions were polled, and when they are next: every few seconds, not with each poll."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 5.0
 _AT_ONCE = 200
 _PAUSE_SECONDS = 0.1
+_NOTICED_SECONDS = 1.0
 
 
 class PollFlush:
@@ -28,6 +29,7 @@ class PollFlush:
         self._pending: Iterator[Wait] = iter(())
         self._is_scheduled = False
         self._is_due_again = False
+        self._wall_clock_ahead = self._ahead()
 
     def schedule(self) -> None:
         """Flush in a few seconds, unless that is coming already; called when a wait begins, and after each poll."""
@@ -38,8 +40,12 @@ class PollFlush:
 
     def _begin(self) -> None:
         self._is_due_again = False
-        waits = self._resources.waits
-        self._pending = iter([wait for wait in waits.values() if wait.polls != wait.flushed_polls])
+        waits = self._resources.waits.values()
+        ahead = self._ahead()
+        # The moments of the next polls are of the wall clock: when that was set, all that are stored are wrong.
+        is_clock_set = abs(ahead - self._wall_clock_ahead) > _NOTICED_SECONDS
+        self._wall_clock_ahead = ahead
+        self._pending = iter([wait for wait in waits if is_clock_set or wait.polls != wait.flushed_polls])
         self._go_on()
 
     def _go_on(self) -> None:
@@ -54,3 +60,7 @@ class PollFlush:
         self._is_scheduled = False
         if self._is_due_again:  # Polled after its portion was written, and perhaps not for a long time again.
             self.schedule()
+
+    def _ahead(self) -> float:
+        clock = self._resources.clock
+        return clock.time() - clock.monotonic()

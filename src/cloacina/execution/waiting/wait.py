@@ -29,14 +29,15 @@ import anyio.lowlevel
 from cloacina.errors import ConditionError, WaitTimeout
 from cloacina.execution.waiting.arguments import returns_awaitable
 from cloacina.execution.waiting.conditions import call_condition
-from cloacina.execution.waiting.timers import CallbackTimer, Timer
-from cloacina.execution.waiting.wording import count, describe, name_of
+from cloacina.execution.waiting.timers import Timer
+from cloacina.execution.waiting.wording import count, describe, limit_of, name_of
 from cloacina.handle import RAISE
 from cloacina.store import changes
 from cloacina.store.records import WaitPhase
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.event_loop import OneShot
@@ -59,6 +60,7 @@ class Wait(Timer):
         condition: Called until it returns something truthy.
         poll_interval_ms: Milliseconds from an answer to the next call.
         time_limit: Seconds from now until the wait is out of time; None for no limit.
+        deadline: The moment at which it is, when the limit is one of the wall clock.
         tolerate_errors: How many errors in a row the condition may raise.
     """
 
@@ -73,7 +75,7 @@ class Wait(Timer):
         "_is_last_call",
         "_is_over",
         "_is_parked",
-        "_time_limit",
+        "_limit",
         "_timeout",
         "_token",
         "_tolerate_errors",
@@ -100,6 +102,7 @@ class Wait(Timer):
         *,
         poll_interval_ms: int,
         time_limit: float | None,
+        deadline: datetime | None,
         tolerate_errors: int,
     ) -> None:
         self._bucket = None
@@ -128,15 +131,18 @@ class Wait(Timer):
         self._call: Callable[[], Awaitable[Any]] | None = None
         self._call_scope: anyio.CancelScope | None = None
         self._turn: OneShot[None] = attempt.resources.loop.one_shot()
-        self._time_limit = time_limit
+        self._limit = deadline or time_limit
         self._timeout: Timer | None = None
         self.deadline: float | None = None
         if time_limit is not None:
-            self.deadline = attempt.resources.clock.time() + time_limit
+            resources = attempt.resources
+            self.deadline = deadline.timestamp() if deadline else resources.clock.time() + time_limit
             # Without any time, the first call is the last one.
             self._is_last_call = not time_limit
-            self._timeout = CallbackTimer(self._time_is_up)
-            attempt.resources.timers.arm(self._timeout, time_limit or LAST_CALL_SECONDS)
+            if deadline and time_limit:
+                self._timeout = resources.timers.call_at(self.deadline, self._time_is_up)
+            else:
+                self._timeout = resources.timers.call_after(time_limit or LAST_CALL_SECONDS, self._time_is_up)
 
     @property
     def next_poll_at(self) -> float | None:
@@ -203,7 +209,7 @@ class Wait(Timer):
                 return default
             last_error = f"; last error: {self.last_error}" if self.last_error else ""
             polls = f"{count(self.polls, 'poll')}, one each {self.poll_interval_ms} ms{last_error}"
-            message = f"the condition {name_of(self.condition)} was not met within {self._time_limit:g} s ({polls})"
+            message = f"the condition {name_of(self.condition)} was not met {limit_of(self._limit or 0)} ({polls})"
             raise WaitTimeout(message)
         error, self._error = self._error, None
         last = f", the last of {self._errors_in_a_row} errors in a row" if self._errors_in_a_row > 1 else ""

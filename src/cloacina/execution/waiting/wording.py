@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cloacina.errors import CloacinaError
@@ -37,6 +38,11 @@ def name_of(condition: Condition) -> str:
         return getattr(condition, "__qualname__", None) or repr(condition)
     except Exception:  # noqa: BLE001 - it must not hide what became of the wait
         return type(condition).__name__
+
+
+def limit_of(limit: float | datetime) -> str:
+    """Return until when a wait may take: `within 3 s`, `by 2026-01-01 12:00:00+00:00`."""
+    return f"by {limit}" if isinstance(limit, datetime) else f"within {limit:g} s"
 
 
 def count(number: int, noun: str) -> str:

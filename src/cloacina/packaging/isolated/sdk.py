@@ -22,6 +22,7 @@ SDK_MODULES: Final = (
     "handle.py",
     "retry.py",
     "signature.py",
+    "source_snapshot.py",
     "source_version.py",
     "task.py",
     "workflow.py",
