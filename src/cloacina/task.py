@@ -153,7 +153,8 @@ def task(
             default the name of the function.
         dependencies: The tasks that have to be completed before: their ids or their functions.
         retry: When a failed attempt is followed by another. By default there is one attempt.
-        timeout: For how many seconds, or a timedelta, an attempt may hold a slot. Waits do not count.
+        timeout: For how many seconds, or a timedelta, an attempt may hold a slot, from wait to wait and all together.
+            Waits do not count.
         description: What the task is for, in a line. By default the first line of the docstring.
 
     Returns:

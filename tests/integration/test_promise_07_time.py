@@ -25,6 +25,8 @@ from cloacina.execution.waiting import wait as wait_module
 from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.conftest import Deferring, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
@@ -212,6 +214,76 @@ async def test_an_async_task_that_holds_its_slot_too_long_is_cancelled_and_fails
     assert result.error is not None
     assert (result.error.task_id, result.error.code) == ("slow", TaskTimeout.code)
     assert result.context == {}
+
+
+@_BOTH_KINDS
+@pytest.mark.parametrize("ends_with", ["return", "error", "defer_until", "yield_slot"])
+async def test_a_body_that_no_timer_could_interrupt_is_out_of_time_where_its_stretch_ends(
+    kind: str, ends_with: str
+) -> None:
+    clock = VirtualClock()
+    journal: list[str] = []
+
+    @task(id="block", timeout=_HOUR)
+    async def block(context: Context, handle: TaskHandle) -> None:
+        context["half"] = True
+        clock.advance(2 * _HOUR)  # As a request that is not awaited: the loop gets no turn meanwhile.
+        if ends_with == "error":
+            raise ValueError
+        if ends_with == "return":
+            return
+        await (handle.yield_slot() if ends_with == "yield_slot" else handle.defer_until(lambda: True))
+        journal.append("goes on")
+
+    @task(id="block", timeout=_HOUR)
+    def block_thread(context: Context, handle: BlockingTaskHandle) -> None:
+        context["half"] = True
+        clock.advance(2 * _HOUR)
+        if ends_with == "error":
+            raise ValueError
+        if ends_with == "return":
+            return
+        if ends_with == "yield_slot":
+            handle.yield_slot()
+        else:
+            handle.defer_until(lambda: True)
+        journal.append("goes on")
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
+        result = await runner.execute(Workflow("blocks", tasks=[block if kind == "async def" else block_thread]))
+        assert await runner.waits(result.id) == []
+    assert result.error is not None
+    assert (result.error.task_id, result.error.code) == ("block", TaskTimeout.code)
+    assert (result.context, journal) == ({}, [])
+
+
+@_BOTH_KINDS
+@pytest.mark.parametrize(("minutes", "code"), [(29, None), (31, TaskTimeout.code)], ids=["less", "more"])
+async def test_the_timeout_of_a_task_is_one_budget_for_all_its_stretches(
+    kind: str, minutes: int, code: str | None
+) -> None:
+    clock = VirtualClock()
+
+    def at_the_second_call() -> Callable[[], int | None]:
+        answers = iter([None, True])
+        return lambda: next(answers)
+
+    @task(id="stretches", timeout=_HOUR)
+    async def stretches(context: Context, handle: TaskHandle) -> None:
+        clock.advance(timedelta(minutes=minutes))
+        await handle.defer_until(at_the_second_call(), poll_interval_ms=_HOUR_MS)
+        clock.advance(timedelta(minutes=minutes))
+
+    @task(id="stretches", timeout=_HOUR)
+    def stretches_in_thread(context: Context, handle: BlockingTaskHandle) -> None:
+        clock.advance(timedelta(minutes=minutes))
+        handle.defer_until(at_the_second_call(), poll_interval_ms=_HOUR_MS)
+        clock.advance(timedelta(minutes=minutes))
+
+    workflow = Workflow("budget", tasks=[stretches if kind == "async def" else stretches_in_thread])
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1, clock=clock) as runner:
+        result = await runner.execute(workflow)
+    assert (result.error.code if result.error else None) == code
 
 
 async def test_a_timeout_that_passes_before_the_body_has_begun_counts() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cloacina.store.changes import Change
 
 _NO_LIMIT = nullcontext()
+_ROUNDING_SECONDS = 1e-6
 
 logger = logging.getLogger("cloacina.execution")
 
@@ -267,10 +268,12 @@ class Attempt:
     def _conclude(self, error: BaseException | None) -> Outcome | None:
         """Return how the attempt ended; None when that was told before."""
         try:
+            if self._timer is not None:
+                # No timer can fire while a body blocks the loop.
+                self._is_timed_out = self._is_timed_out or self._is_overdue()
+                self._stop_clock()
             outcome = self._judge(error)
             del error
-            if self._timer is not None:
-                self._stop_clock()
             self._end_what_was_left_behind()
             if not self._has_ended:
                 return outcome
@@ -317,7 +320,9 @@ class Attempt:
         if self._is_cancelled:
             return CANCELLED
         if self._is_timed_out:
-            return Outcome(TaskStatus.FAILED, error=self._timeout_error())
+            timeout = self._timeout_error()
+            timeout.__cause__ = error
+            return Outcome(TaskStatus.FAILED, error=timeout)
         if error is not None:
             return Outcome(TaskStatus.FAILED, error=error)
         try:
@@ -369,6 +374,17 @@ class Attempt:
             self.resources.timers.disarm(self._timer)
             self._timer = None
             self._budget = max(0.0, self._budget - (self.resources.clock.monotonic() - self._budget_since))
+
+    def has_to_stop(self) -> bool:
+        """Return whether the attempt was cancelled or is out of time, by a look at the clock: a timer may be late."""
+        if self._timer is not None and self._is_overdue():
+            self.resources.timers.disarm(self._timer)
+            self._time_is_up()
+        return self.is_stopped
+
+    def _is_overdue(self) -> bool:
+        held = self.resources.clock.monotonic() - self._budget_since
+        return self._budget is not None and held - self._budget > _ROUNDING_SECONDS
 
     def _time_is_up(self) -> None:
         self._timer = None

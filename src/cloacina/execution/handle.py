@@ -76,7 +76,7 @@ class EngineTaskHandle:
         """Let those who queue go first: see `TaskHandle.yield_slot`."""
         self._refuse_if_unusable()
         attempt, token = self._attempt, self._attempt.token
-        if not token.is_held() or not attempt.resources.slots.queued:
+        if attempt.has_to_stop() or not token.is_held() or not attempt.resources.slots.queued:
             await anyio.lowlevel.checkpoint()
             return
         self._is_waiting = True

@@ -230,7 +230,7 @@ class Wait(Timer):
                     self._call = None
                     if self.outcome is None:
                         await self._call_here(call)
-            if self._attempt.is_stopped:
+            if self._attempt.has_to_stop():
                 await anyio.lowlevel.checkpoint()  # raises, though the task was woken before it was cancelled
         except BaseException:
             await self._leave()
