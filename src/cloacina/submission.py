@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cloacina.context import Context, encode_values
-from cloacina.errors import InvalidInput, NotJSONSerializable, UnknownWorkflow, join_names
+from cloacina.errors import NotJSONSerializable, UnknownWorkflow, join_names
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dic
 
     Raises:
         NotJSONSerializable: It is not a mapping, or holds what JSON cannot hold.
-        InvalidInput: The model refuses it.
+        InvalidInput: The model refuses it, or what the model writes as JSON would not hold all of it.
     """
     if context is None:
         context = {}
@@ -63,23 +63,12 @@ def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dic
         message = f"an initial context is a mapping of strings to JSON values; got {context!r}"
         raise NotJSONSerializable(message)
     values = context.to_dict() if isinstance(context, Context) else dict(context)
-    if workflow.input is not None:
-        values = _validated(workflow, values)
-    return encode_values(values)
+    if workflow.input is None:
+        return encode_values(values)
+    # Only who has an input model pays for importing pydantic.
+    from cloacina.input_model import refuse_loss, validated  # noqa: PLC0415
 
-
-def _validated(workflow: Workflow, values: dict[str, Any]) -> dict[str, Any]:
-    from pydantic import ValidationError  # noqa: PLC0415 - only who has an input model pays for it
-
-    try:
-        model = workflow.input.model_validate(values)
-    except ValidationError as error:
-        found = "; ".join(
-            f"{'.'.join(map(str, detail['loc'])) or 'context'}: {detail['msg']}"
-            for detail in error.errors(include_url=False, include_input=False)
-        )
-        message = (
-            f"the initial context of workflow {workflow.name!r} does not satisfy {workflow.input.__name__}: {found}"
-        )
-        raise InvalidInput(message) from None
-    return {**values, **model.model_dump(mode="json", by_alias=True)}
+    values, model = validated(workflow, values)
+    encoded = encode_values(values)
+    refuse_loss(workflow, model)
+    return encoded

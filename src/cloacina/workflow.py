@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from cloacina.errors import DefinitionError, InvalidOption
 from cloacina.graph import WorkflowGraph, build_graph
+from cloacina.secret_fields import MEND, unwritable_fields
 from cloacina.source_version import task_version, workflow_version
 from cloacina.task import TaskDefinition, check_name, collector, task_definition
 
@@ -42,11 +43,12 @@ class Workflow:
         merge: What becomes of a key to which several tasks, neither the other's ancestor, wrote different values.
             `"fail"`: the task that joins them fails. `"last"`: the last in the declared topological order stands.
             A mapping: for the keys in it, the function makes one value of the list of values; others fail.
-        input: A pydantic model that the initial context has to satisfy.
+        input: A pydantic model that the initial context has to satisfy. What it fills in or converts becomes part of
+            the context, as JSON; so it may hold no `SecretStr`.
 
     Raises:
         InvalidName: The name is not usable.
-        InvalidOption: Another argument is not usable.
+        InvalidOption: Another argument is not usable, or a field of the input model cannot be stored.
         InvalidTask: Something in `tasks` is not a task.
         DuplicateTask: Two tasks have the same id.
         UnknownDependency: A task depends on one that the workflow does not hold.
@@ -205,9 +207,13 @@ def _checked_merge(merge: object) -> Merge:
 
 
 def _checked_input(model: object) -> object:
-    if model is None or (isinstance(model, type) and callable(getattr(model, "model_validate", None))):
-        return model
-    raise InvalidOption(f"input is {model!r}. Expected a pydantic model class")
+    if model is None:
+        return None
+    if not isinstance(model, type) or not callable(getattr(model, "model_validate", None)):
+        raise InvalidOption(f"input is {model!r}. Expected a pydantic model class")
+    if unwritable := list(unwritable_fields(model)):
+        raise InvalidOption(f"input is {model.__name__}, of which {' and '.join(unwritable)}. {MEND}")
+    return model
 
 
 def _checked_version(version: object) -> str | None:

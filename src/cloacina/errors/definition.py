@@ -37,11 +37,17 @@ class ContextConflict(ContextError):
 
 
 class InvalidInput(ContextError):
-    """Raised when an initial context does not satisfy the workflow's input model."""
+    """Raised when an initial context does not satisfy the workflow's input model, or would not survive being stored."""
 
     code = "CLO-1005"
-    cause = "The workflow was declared with input=Model, and the initial context does not validate against that model."
-    mend = "Correct the fields that the message lists. Nothing was stored."
+    cause = (
+        "The workflow was declared with input=Model, and the initial context does not validate against that model; or"
+        " what the model writes as JSON does not hold all of it, as with a secret, which is written as stars."
+    )
+    mend = (
+        "Correct the fields that the message lists. Pass the name of a secret, and let the task look it up. Nothing was"
+        " stored."
+    )
 
 
 class DefinitionError(CloacinaError):

@@ -21,6 +21,7 @@ SDK_MODULES: Final = (
     "graph.py",
     "handle.py",
     "retry.py",
+    "secret_fields.py",
     "signature.py",
     "source_snapshot.py",
     "source_version.py",
