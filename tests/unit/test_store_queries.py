@@ -17,9 +17,13 @@ from cloacina.store import (
     EventType,
     ExecutionRecord,
     ExecutionStatus,
+    QuestionRecord,
+    SignalKind,
+    SignalRecord,
     SubStatus,
     TaskRecord,
     TaskStatus,
+    WaitKind,
     WaitPhase,
     WaitRecord,
     changes,
@@ -60,7 +64,7 @@ def at(seconds: float) -> datetime:
 
 def test_execution_is_read_as_it_was_written(connection: Connection, write: Write) -> None:
     write(
-        changes.new_execution("e", "report", "v1", '{"path": "ü"}', NOON),
+        changes.new_execution("e", "report", "v1", '{"path": "ü"}', NOON, "r", "order-17"),
         changes.execution_state("e", ExecutionStatus.FAILED, NOON + 1, NOON + 2, '{"rows": 3}', ERROR.to_json()),
     )
 
@@ -74,6 +78,8 @@ def test_execution_is_read_as_it_was_written(connection: Connection, write: Writ
         finished_at=at(NOON + 2),
         context={"path": "ü"},
         error=ERROR,
+        key="order-17",
+        runner_id="r",
     )
     assert queries.execution(connection, "e") == expected
     assert queries.executions(connection) == [expected]
@@ -120,12 +126,13 @@ def test_executions_are_selected_by_status_and_by_workflow(connection: Connectio
 
 
 def test_tasks_come_in_topological_order(connection: Connection, write: Write) -> None:
+    error = ERROR.to_json()
     write(
         changes.new_execution("e", "report", "v", "{}", NOON),
         changes.new_task("t1", "e", "last", 2, TaskStatus.PENDING),
         changes.new_task("t2", "e", "first", 0, TaskStatus.READY),
         changes.new_task("t3", "e", "middle", 1, TaskStatus.PENDING),
-        changes.task_state("t2", "e", TaskStatus.RUNNING, SubStatus.DEFERRED, 2, NOON, None, None, ERROR.to_json()),
+        changes.task_state("t2", "e", TaskStatus.RUNNING, SubStatus.DEFERRED, 2, NOON, None, None, error, recoveries=3),
     )
 
     first, middle, last = queries.tasks(connection, "e")
@@ -140,6 +147,7 @@ def test_tasks_come_in_topological_order(connection: Connection, write: Write) -
         started_at=at(NOON),
         finished_at=None,
         error=ERROR,
+        recoveries=3,
     )
     assert (middle.task_id, last.task_id) == ("middle", "last")
     assert (last.sub_status, last.attempt, last.started_at, last.error) == (None, 0, None, None)
@@ -183,7 +191,8 @@ def test_waits_are_selected_by_execution_and_by_phase(connection: Connection, wr
         )
         for phase in WaitPhase:
             name = f"{execution}-{phase}"
-            write(changes.new_wait(name, execution, f"{execution}-t", "load", phase, NOON, NOON + 60, 250))
+            wait = (name, execution, f"{execution}-t", "load", phase, NOON, NOON + 60, 250)
+            write(changes.new_wait(*wait, kind=WaitKind.TIME, name="nap", due_at=NOON + 9))
     write(changes.wait_state("a-ended", "e", WaitPhase.ENDED, 12, NOON + 1, 2, "no such host", "met", NOON + 2))
 
     assert [wait.id for wait in queries.waits(connection)] == [
@@ -199,9 +208,13 @@ def test_waits_are_selected_by_execution_and_by_phase(connection: Connection, wr
         execution_id="a",
         task_execution_id="a-t",
         task_id="load",
+        kind=WaitKind.TIME,
+        name="nap",
         phase=WaitPhase.ENDED,
         started_at=at(NOON),
         deadline=at(NOON + 60),
+        due_at=at(NOON + 9),
+        question=None,
         poll_interval_ms=250,
         polls=12,
         next_poll_at=at(NOON + 1),
@@ -210,6 +223,63 @@ def test_waits_are_selected_by_execution_and_by_phase(connection: Connection, wr
         outcome="met",
         ended_at=at(NOON + 2),
     )
+
+
+def ask(wait_id: str, execution_id: str, deadline: float | None = None, phase: WaitPhase = WaitPhase.WAITING) -> Change:
+    question = '{"text": "Ship it?", "schema": {"type": "boolean"}, "addressees": ["ada", "bob"]}'
+    wait = (wait_id, execution_id, "t", "ship", phase, NOON, deadline, None)
+    return changes.new_wait(*wait, kind=WaitKind.QUESTION, question_json=question)
+
+
+def test_questions_are_those_that_nobody_has_answered_yet(connection: Connection, write: Write) -> None:
+    write(
+        *(changes.new_execution(name, "w", "v", "{}", NOON) for name in ("a", "b")),
+        changes.new_task("t", "a", "ship", 0, TaskStatus.RUNNING),
+        ask("1 open", "a", NOON + 60),
+        ask("2 over", "a", phase=WaitPhase.RESUMING),
+        ask("3 answered", "a"),
+        ask("4 refused", "a"),
+        ask("5 another's", "b"),
+        changes.new_wait("6 no question", "a", "t", "ship", WaitPhase.WAITING, NOON, None, 250),
+        changes.new_signal("s3", "a", SignalKind.ANSWER, "3 answered", "true", NOON),
+        changes.new_signal("s4", "a", SignalKind.ANSWER, "4 refused", "7", NOON),
+        changes.signal_state("s4", "a", NOON, None, "7 is no answer"),
+    )
+
+    assert [question.id for question in queries.questions(connection)] == ["1 open", "4 refused", "5 another's"]
+    assert [question.id for question in queries.questions(connection, "b")] == ["5 another's"]
+    assert queries.questions(connection, "a", limit=1) == [
+        QuestionRecord("1 open", "a", "ship", "Ship it?", {"type": "boolean"}, ("ada", "bob"), at(NOON), at(NOON + 60))
+    ]
+    assert queries.waits(connection, "b")[0].question == "Ship it?"
+
+
+def test_signals_come_in_the_order_of_sending(connection: Connection, write: Write) -> None:
+    write(*(changes.new_execution(name, "w", "v", "{}", NOON) for name in ("a", "b")))
+    write(changes.new_signal("z", "a", SignalKind.SIGNAL, "paid", '{"amount":3}', NOON, "17", "bank"))
+    write(changes.new_signal("y", "b", SignalKind.SIGNAL, "paid", None, NOON))
+    write(changes.new_signal("x", "a", SignalKind.CANCEL, "", None, NOON))
+    write(changes.signal_state("z", "a", NOON + 1, "a wait", "why not"))
+
+    first, second = queries.signals(connection, "a")
+
+    assert first == SignalRecord(
+        seq=1,
+        id="z",
+        execution_id="a",
+        kind=SignalKind.SIGNAL,
+        name="paid",
+        payload={"amount": 3},
+        key="17",
+        sender="bank",
+        sent_at=at(NOON),
+        consumed_at=at(NOON + 1),
+        wait_id="a wait",
+        refusal="why not",
+    )
+    assert (second.seq, second.payload, second.consumed_at) == (3, None, None)
+    assert queries.signals(connection, "a", "cancel") == [second]
+    assert queries.signals(connection, "a", limit=1) == [first]
 
 
 def test_result_is_there_when_the_execution_has_ended(connection: Connection, write: Write) -> None:
@@ -222,11 +292,13 @@ def test_result_is_there_when_the_execution_has_ended(connection: Connection, wr
         write(changes.execution_state("e", status, NOON, None, None, None))
         assert queries.result(connection, "e") is None
 
-    write(changes.execution_state("e", ExecutionStatus.FAILED, NOON, NOON, '{"a": 1, "b": 2}', ERROR.to_json()))
+    context = '{"a": 1, "b": 2}'
+    write(changes.execution_state("e", ExecutionStatus.FAILED, NOON + 1, NOON + 2, context, ERROR.to_json()))
     result = queries.result(connection, "e")
 
     assert result is not None
     assert (result.id, result.status, result.context, result.error) == ("e", "Failed", {"a": 1, "b": 2}, ERROR)
+    assert (result.created_at, result.started_at, result.finished_at) == (at(NOON), at(NOON + 1), at(NOON + 2))
     assert list(result.tasks) == ["first", "second"]
     assert result.tasks["second"].status is TaskStatus.SKIPPED
 
@@ -251,6 +323,8 @@ def test_result_without_a_context_of_its_own_has_the_initial_one(connection: Con
         (lambda c: queries.events(c, "e", limit=-1), "limit is -1"),
         (lambda c: queries.waits(c, phase="Waiting"), "phase is 'Waiting'; expected one of 'waiting'"),
         (lambda c: queries.waits(c, limit=-2), "limit is -2"),
+        (lambda c: queries.questions(c, limit=-3), "limit is -3"),
+        (lambda c: queries.signals(c, "e", kind="call"), "kind is 'call'; expected one of 'signal', 'answer'"),
     ],
 )
 def test_values_that_a_query_does_not_take_are_refused(
@@ -278,6 +352,11 @@ SEARCHES: dict[str, tuple[Callable[[Connection], object], str]] = {
     "events": (lambda c: queries.events(c, "e", after=3), "PRIMARY KEY"),
     "waits of an execution": (lambda c: queries.waits(c, "e"), "INDEX ix_waits_execution_id"),
     "open waits": (lambda c: queries.waits(c, phase="waiting"), "INDEX ix_waits_phase"),
+    "open waits of an execution": (lambda c: queries.waits(c, "e", phase="waiting"), "INDEX ix_waits_execution_id"),
+    "open questions": (queries.questions, "INDEX ix_waits_phase"),
+    "open questions without answers": (queries.questions, "INDEX ix_signals_execution_id"),
+    "open questions of an execution": (lambda c: queries.questions(c, "e"), "INDEX ix_waits_execution_id"),
+    "signals": (lambda c: queries.signals(c, "e"), "INDEX ix_signals_execution_id"),
 }
 
 

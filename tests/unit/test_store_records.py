@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,7 +15,8 @@ ERROR = ErrorRecord("load", 2, "ValueError", "no row “ü”", "Traceback …\n
 
 
 def result(status: ExecutionStatus, error: ErrorRecord | None = None) -> ExecutionResult:
-    return ExecutionResult("the-execution", status, {"rows": 3}, error, {})
+    now = datetime.now(UTC)
+    return ExecutionResult("the-execution", status, {"rows": 3}, error, now, now, now, {})
 
 
 def test_error_survives_its_json_text() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cloacina.store import changes
-from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus
+from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus, moment_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,9 +111,10 @@ class TaskExecution:
             status=self.status,
             sub_status=self.sub_status,
             attempt=self.attempt,
-            started_at=_moment(self.started_at),
-            finished_at=_moment(self.finished_at),
+            started_at=moment_or_none(self.started_at),
+            finished_at=moment_or_none(self.finished_at),
             error=None if self.error is None else ErrorRecord.from_json(self.error),
+            recoveries=0,
         )
 
     def finish(self, status: TaskStatus, at: float) -> None:
@@ -122,7 +122,3 @@ class TaskExecution:
         self.status = status
         self.sub_status = None
         self.finished_at = at if self.started_at is None else max(at, self.started_at)
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

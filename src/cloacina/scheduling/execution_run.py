@@ -17,7 +17,7 @@ from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver, encode_changes
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
-from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus
+from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus, moment, moment_or_none
 
 if TYPE_CHECKING:
     import contextvars
@@ -98,6 +98,7 @@ class ExecutionRun:
         "_end",
         "_event_numbers",
         "_final",
+        "_finished_at",
         "_merger",
         "_missing",
         "_owner",
@@ -167,6 +168,7 @@ class ExecutionRun:
         self._retries: dict[int, Timer] | None = None
         self._created_at = 0.0
         self._started_at: float | None = None
+        self._finished_at = 0.0
         # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
         self._verdict: ExecutionStatus | None = None
         # The changes that store the end of one that failed as a whole.
@@ -474,10 +476,10 @@ class ExecutionRun:
             self.error = error_record(conflict, None, None)
         status = self._verdict or (ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED)
         error = None if self.error is None else self.error.to_json()
-        finished_at = max(now, self._started_at or self._created_at)
+        self._finished_at = max(now, self._started_at or self._created_at)
         context = encode_mapping(self._final)
         end = [
-            changes.execution_state(self.id, status, self._started_at, finished_at, context, error),
+            changes.execution_state(self.id, status, self._started_at, self._finished_at, context, error),
             self._event(_EXECUTION_EVENTS[status], now),
         ]
         self.status = status
@@ -557,6 +559,9 @@ class ExecutionRun:
                 status=self.status,
                 context={key: decode(text) for key, text in self._context.items()},
                 error=self.error,
+                created_at=moment(self._created_at),
+                started_at=moment_or_none(self._started_at),
+                finished_at=moment(self._finished_at),
                 tasks=TaskRecords(self.workflow.graph, self.tasks),
             )
         return self._result

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
 
 from cloacina.errors import InvalidOption, join_names
 from cloacina.store.records import (
@@ -17,13 +16,25 @@ from cloacina.store.records import (
     ExecutionRecord,
     ExecutionResult,
     ExecutionStatus,
+    QuestionRecord,
+    SignalKind,
+    SignalRecord,
     SubStatus,
     TaskRecord,
     TaskStatus,
+    WaitKind,
     WaitPhase,
     WaitRecord,
+    moment,
+    moment_or_none,
 )
-from cloacina.store.tables import execution_events, task_executions, waits as wait_rows, workflow_executions
+from cloacina.store.tables import (
+    execution_events,
+    signals as signal_rows,
+    task_executions,
+    waits as wait_rows,
+    workflow_executions,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -136,10 +147,60 @@ def waits(
     if phase is not None:
         word = _word(WaitPhase, "phase", phase)
         query = query.where(table.c.phase == word)
-        if word is not WaitPhase.ENDED:
+        if execution_id is None and word is not WaitPhase.ENDED:
             # As for the status of executions.
             query = query.where(table.c.phase != text("'ended'"))
     return [_wait(row) for row in connection.execute(query)]
+
+
+def questions(connection: Connection, execution_id: str | None = None, limit: int = 1000) -> list[QuestionRecord]:
+    """Return the questions that nobody has answered yet, in the order in which they were asked.
+
+    Args:
+        connection: Where to read.
+        execution_id: Only those of this execution.
+        limit: How many at most, from 1.
+
+    Raises:
+        InvalidOption: The limit is below 1.
+    """
+    table = wait_rows
+    answer = exists().where(
+        signal_rows.c.execution_id == table.c.execution_id,
+        signal_rows.c.kind == SignalKind.ANSWER.value,
+        signal_rows.c.name == table.c.id,
+        # One that was consumed has ended the wait, or was refused.
+        signal_rows.c.consumed_at.is_(None),
+    )
+    query = select(table).order_by(table.c.id).limit(_limit(limit))
+    query = query.where(table.c.kind == WaitKind.QUESTION.value, table.c.phase == WaitPhase.WAITING.value, ~answer)
+    if execution_id is not None:
+        query = query.where(table.c.execution_id == execution_id)
+    else:
+        # As for the status of executions.
+        query = query.where(table.c.phase != text("'ended'"))
+    return [_question(row) for row in connection.execute(query)]
+
+
+def signals(
+    connection: Connection, execution_id: str, kind: SignalKind | str | None = None, limit: int = 1000
+) -> list[SignalRecord]:
+    """Return the messages that an execution was sent, in the order of sending.
+
+    Args:
+        connection: Where to read.
+        execution_id: The execution.
+        kind: Only those that ask for this.
+        limit: How many at most, from 1.
+
+    Raises:
+        InvalidOption: The kind is unknown, or the limit below 1.
+    """
+    table = signal_rows
+    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.seq).limit(_limit(limit))
+    if kind is not None:
+        query = query.where(table.c.kind == _word(SignalKind, "kind", kind))
+    return [_signal(row) for row in connection.execute(query)]
 
 
 def result(connection: Connection, execution_id: str) -> ExecutionResult | None:
@@ -153,6 +214,9 @@ def result(connection: Connection, execution_id: str) -> ExecutionResult | None:
         status=ExecutionStatus(row.status),
         context=json.loads(row.context if row.final_context is None else row.final_context),
         error=_error(row.error),
+        created_at=moment(row.created_at),
+        started_at=moment_or_none(row.started_at),
+        finished_at=moment(row.finished_at),
         tasks={task.task_id: task for task in tasks(connection, execution_id)},
     )
 
@@ -163,11 +227,13 @@ def _execution(row: Row[Any]) -> ExecutionRecord:
         workflow=row.workflow,
         workflow_version=row.workflow_version,
         status=ExecutionStatus(row.status),
-        created_at=_moment(row.created_at),
-        started_at=_moment_or_none(row.started_at),
-        finished_at=_moment_or_none(row.finished_at),
+        created_at=moment(row.created_at),
+        started_at=moment_or_none(row.started_at),
+        finished_at=moment_or_none(row.finished_at),
         context=json.loads(row.context),
         error=_error(row.error),
+        key=row.idempotency_key,
+        runner_id=row.runner_id,
     )
 
 
@@ -179,9 +245,10 @@ def _task(row: Row[Any]) -> TaskRecord:
         status=TaskStatus(row.status),
         sub_status=None if row.sub_status is None else SubStatus(row.sub_status),
         attempt=row.attempt,
-        started_at=_moment_or_none(row.started_at),
-        finished_at=_moment_or_none(row.finished_at),
+        started_at=moment_or_none(row.started_at),
+        finished_at=moment_or_none(row.finished_at),
         error=_error(row.error),
+        recoveries=row.recoveries,
     )
 
 
@@ -192,7 +259,7 @@ def _event(row: Row[Any]) -> EventRecord:
         task_execution_id=row.task_execution_id,
         task_id=row.task_id,
         type=EventType(row.type),
-        at=_moment(row.at),
+        at=moment(row.at),
         attempt=row.attempt,
         slot=row.slot,
         detail=None if row.detail is None else json.loads(row.detail),
@@ -205,25 +272,52 @@ def _wait(row: Row[Any]) -> WaitRecord:
         execution_id=row.execution_id,
         task_execution_id=row.task_execution_id,
         task_id=row.task_id,
+        kind=WaitKind(row.kind),
+        name=row.name,
         phase=WaitPhase(row.phase),
-        started_at=_moment(row.started_at),
-        deadline=_moment_or_none(row.deadline),
+        started_at=moment(row.started_at),
+        deadline=moment_or_none(row.deadline),
+        due_at=moment_or_none(row.due_at),
+        question=None if row.question is None else json.loads(row.question)["text"],
         poll_interval_ms=row.poll_interval_ms,
         polls=row.polls,
-        next_poll_at=_moment_or_none(row.next_poll_at),
+        next_poll_at=moment_or_none(row.next_poll_at),
         errors=row.errors,
         last_error=row.last_error,
         outcome=row.outcome,
-        ended_at=_moment_or_none(row.ended_at),
+        ended_at=moment_or_none(row.ended_at),
     )
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def _question(row: Row[Any]) -> QuestionRecord:
+    asked = json.loads(row.question)
+    return QuestionRecord(
+        id=row.id,
+        execution_id=row.execution_id,
+        task_id=row.task_id,
+        text=asked["text"],
+        schema=asked["schema"],
+        addressees=tuple(asked["addressees"]),
+        asked_at=moment(row.started_at),
+        deadline=moment_or_none(row.deadline),
+    )
 
 
-def _moment_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else _moment(seconds)
+def _signal(row: Row[Any]) -> SignalRecord:
+    return SignalRecord(
+        seq=row.seq,
+        id=row.id,
+        execution_id=row.execution_id,
+        kind=SignalKind(row.kind),
+        name=row.name,
+        payload=None if row.payload is None else json.loads(row.payload),
+        key=row.key,
+        sender=row.sender,
+        sent_at=moment(row.sent_at),
+        consumed_at=moment_or_none(row.consumed_at),
+        wait_id=row.wait_id,
+        refusal=row.refusal,
+    )
 
 
 def _error(text: str | None) -> ErrorRecord | None:

@@ -1,4 +1,4 @@
-"""What the store tells: frozen records of executions, tasks, events and waits, and the words their columns use.
+"""What the store tells, as frozen records, and the words that its columns use.
 
 Every moment is an aware `datetime` in UTC.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,6 @@ from cloacina.errors import ExecutionCancelled, ExecutionFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 
 class ExecutionStatus(StrEnum):
@@ -206,6 +206,10 @@ class ExecutionRecord:
     """The initial context, as submitted."""
     error: ErrorRecord | None
     """Why it failed."""
+    key: str | None
+    """The key that it was submitted with: no other execution of the workflow has it."""
+    runner_id: str | None
+    """The runner that it belongs to, or belonged to; None while any runner may take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +234,8 @@ class TaskRecord:
     """When it ended."""
     error: ErrorRecord | None
     """Why the last attempt failed."""
+    recoveries: int
+    """How often it was begun again because its process had died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +274,20 @@ class WaitRecord:
     """The task execution that waits."""
     task_id: str
     """That task's id in its workflow."""
+    kind: WaitKind
+    """What it waits for."""
+    name: str
+    """The name that it was given, or the signal's; empty when it has none."""
     phase: WaitPhase
     """How far the wait has come."""
     started_at: datetime
     """When it began."""
     deadline: datetime | None
     """When it times out; None when it may take for ever. That of a `timeout=` goes by the clock as it began."""
+    due_at: datetime | None
+    """The moment that it waits for."""
+    question: str | None
+    """What a person is asked."""
     poll_interval_ms: int | None
     """Milliseconds between two calls of the condition; None when nothing is polled."""
     polls: int
@@ -291,6 +305,58 @@ class WaitRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionRecord:
+    """A question that waits for its answer."""
+
+    id: str
+    """What the answer names: the id of the wait."""
+    execution_id: str
+    """The execution that asks."""
+    task_id: str
+    """The task that asks, by its id in its workflow."""
+    text: str
+    """The question."""
+    schema: dict[str, Any]
+    """The JSON Schema of the answer."""
+    addressees: tuple[str, ...]
+    """Who is asked; empty for anybody."""
+    asked_at: datetime
+    """When it was asked."""
+    deadline: datetime | None
+    """When it is too late for an answer; None when it never is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRecord:
+    """A message to an execution: a signal, or what somebody asks of its runner."""
+
+    seq: int
+    """Grows in the order of sending, over all executions."""
+    id: str
+    """The message's id, a UUIDv7."""
+    execution_id: str
+    """The execution that it is for."""
+    kind: SignalKind
+    """What it asks for."""
+    name: str
+    """The signal's name; of an answer, the question's id; empty for other messages."""
+    payload: Any
+    """What it tells; None for nothing."""
+    key: str | None
+    """Of several with this name and key, only this one was stored."""
+    sender: str | None
+    """Who sent it, as far as they said."""
+    sent_at: datetime
+    """When it was sent."""
+    consumed_at: datetime | None
+    """When it took effect, or was refused; None while it has not."""
+    wait_id: str | None
+    """The wait that it met."""
+    refusal: str | None
+    """Why it was refused, after it had been stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionResult:
     """What an execution came to."""
 
@@ -302,6 +368,12 @@ class ExecutionResult:
     """The initial context with the changes of all completed tasks."""
     error: ErrorRecord | None
     """Why the execution failed; names the task, the attempt and the exception."""
+    created_at: datetime
+    """When it was submitted."""
+    started_at: datetime | None
+    """When its first task started."""
+    finished_at: datetime
+    """When it ended."""
     tasks: Mapping[str, TaskRecord]
     """Every task by its id, in topological order."""
 
@@ -326,3 +398,13 @@ def _describe(error: ErrorRecord | None) -> str:
     if error.task_id is None:
         return raised
     return f"task {error.task_id!r} raised in attempt {error.attempt}: {raised}"
+
+
+def moment(seconds: float) -> datetime:
+    """Return a moment of the store, in seconds since the epoch, as records tell it."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment_or_none(seconds: float | None) -> datetime | None:
+    """Return a moment that there may not be."""
+    return None if seconds is None else moment(seconds)

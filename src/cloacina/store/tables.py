@@ -248,7 +248,7 @@ Index(
     unique=True,
     sqlite_where=workflow_executions.c.idempotency_key.is_not(None),
 )
-Index("ix_signals_open", signals.c.execution_id, signals.c.seq, sqlite_where=signals.c.consumed_at.is_(None))
+Index("ix_signals_execution_id", signals.c.execution_id, signals.c.seq)
 Index(
     "ix_signals_key",
     signals.c.execution_id,

@@ -116,7 +116,7 @@ def _add_indexes() -> None:
         unique=True,
         sqlite_where=sa.text("idempotency_key IS NOT NULL"),
     )
-    op.create_index("ix_signals_open", "signals", ["execution_id", "seq"], sqlite_where=sa.text("consumed_at IS NULL"))
+    op.create_index("ix_signals_execution_id", "signals", ["execution_id", "seq"])
     op.create_index(
         "ix_signals_key",
         "signals",
