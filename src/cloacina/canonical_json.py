@@ -11,9 +11,10 @@ import json
 import reprlib
 from json.encoder import encode_basestring  # The C function where there is one.
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.errors import NotJSONSerializable
+from cloacina.json_mends import mend_for, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,10 +24,13 @@ MAXIMUM_DEPTH: Final = 200
 
 _SHOWN_STEPS: Final = 20
 _SMALL_INT: Final = 1 << 63
+_PLAIN: Final = frozenset({int, float, bool, bytes, type(None)})
 _SURROGATE: Final = "It holds half of a surrogate pair, which no text file can store; decode the text it came from anew"
 
 # The depth is checked before encoding, so the encoder need not look for cycles.
 _encoder: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+_shown: Final = reprlib.Repr()
+_shown.maxstring = 80
 _sorting_encoder: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, check_circular=False)
 _decoder: Final = json.JSONDecoder()
 
@@ -53,6 +57,8 @@ def encode(value: Any, path: str = "context") -> str:
         return _encode(value)
     except _Refused as refused:
         raise refused.error(path) from None
+    except Exception as error:
+        raise _unreadable(path, error) from error
 
 
 def decode(text: str) -> Any:
@@ -106,7 +112,9 @@ def encode_item(key: str, value: Any) -> str:
     try:
         return _encode(value)
     except _Refused as refused:
-        raise refused.error(f"context[{key!r}]") from None
+        raise refused.error(f"context{_step(key)}") from None
+    except Exception as error:
+        raise _unreadable(f"context{_step(key)}", error) from error
 
 
 def check_item(key: str, value: Any) -> None:
@@ -119,7 +127,9 @@ def check_item(key: str, value: Any) -> None:
     try:
         _check(value, 0)
     except _Refused as refused:
-        raise refused.error(f"context[{key!r}]") from None
+        raise refused.error(f"context{_step(key)}") from None
+    except Exception as error:
+        raise _unreadable(f"context{_step(key)}", error) from error
 
 
 def encode_mapping(encoded: Mapping[str, str]) -> str:
@@ -163,14 +173,37 @@ def _encode(value: Any) -> str:
     return _encoder.encode(value)
 
 
-def _check_key(key: object) -> None:
-    if not isinstance(key, str):
-        raise NotJSONSerializable(f"context was given the key {key!r} ({type(key).__name__}). Keys are strings")
-    if not key.isascii():
-        try:
-            key.encode()
-        except UnicodeEncodeError:
-            raise NotJSONSerializable(f"context was given the key {key!r}. {_SURROGATE}") from None
+def _step(key: str) -> str:
+    """Return a key as a step of a path. It may be long, and of a class of somebody's own."""
+    return f"[{_shown.repr(str.__str__(key))}]"
+
+
+def _unreadable(path: str, error: Exception) -> Exception:
+    """Return the error for a dict, list or text of a class whose own methods fail."""
+    if isinstance(error, MemoryError):
+        return error
+    return NotJSONSerializable(
+        f"{path} cannot be read as JSON: {type(error).__name__} was raised meanwhile. Write a plain dict, list or"
+        " string, which no other thread changes"
+    )
+
+
+def _check_key(key: Any) -> None:
+    if type(key) is str and key.isascii():
+        return
+    if not issubclass(type(key), str):
+        raise NotJSONSerializable(f"context was given the key {_described(key)}. Keys are strings: str(key)")
+    try:
+        str.encode(key)
+    except UnicodeEncodeError:
+        raise NotJSONSerializable(f"context was given the key {_step(key)[1:-1]}. {_SURROGATE}") from None
+
+
+def _described(key: object) -> str:
+    """Return a key that is no string, in words. The repr of other classes than these may do anything."""
+    kind = type(key)
+    name = name_of(kind)
+    return f"{key!r} ({name})" if kind in _PLAIN else f"of the type {name}"
 
 
 def _check(value: Any, depth: int) -> None:
@@ -179,63 +212,53 @@ def _check(value: Any, depth: int) -> None:
     Raises:
         _Refused: With the reason, and the steps that lead to the place.
     """
-    if type(value) is str:
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType] - it may be any
+    if kind is str:
         if not value.isascii():
             _check_text(value)
-    elif type(value) is int:
+    elif kind is int:
         if not -_SMALL_INT < value < _SMALL_INT:
             _check_digits(value)
-    elif value is None or type(value) is bool:
+    elif value is None or kind is bool:
         pass
-    elif type(value) is float:
+    elif kind is float:
         if not isfinite(value):
             raise _Refused(f"is {value}, and JSON has no such number. Use None, or a string")
-    elif _is_object(value):
+    elif kind is dict:
         _check_items(value, depth + 1)
-    elif _is_array(value):
+    elif kind is list or kind is tuple:
         _check_elements(value, depth + 1)
-    elif isinstance(value, str):
-        _check_text(value)
-    elif isinstance(value, int):
-        _check_digits(value)
-    elif isinstance(value, float):
-        _check(float(value), depth)
     else:
-        kind = cast("type[object]", type(value))
-        raise _Refused(
-            f"is a {kind.__qualname__}, which JSON cannot hold."
-            f" {_MENDS.get(kind, 'Write None, booleans, numbers, strings, lists, and dicts with string keys')}"
-        )
+        _check_other(kind, value, depth)
 
 
-_MENDS: Final[Mapping[type, str]] = {
-    set: "Write a list: sorted(value)",
-    frozenset: "Write a list: sorted(value)",
-    bytes: "Write text: value.decode(), or base64",
-    bytearray: "Write text: value.decode(), or base64",
-    complex: "Write a list of its two parts",
-}
-
-
-def _is_object(value: object) -> TypeGuard[dict[Any, Any]]:
-    return isinstance(value, dict)
-
-
-def _is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    return isinstance(value, list | tuple)
+def _check_other(kind: Any, value: Any, depth: int) -> None:
+    # The class itself is asked: what an object says of its class may be another one's, as for a proxy, or raise.
+    if issubclass(kind, dict):
+        _check_items(value, depth + 1)
+    elif issubclass(kind, list | tuple):
+        _check_elements(value, depth + 1)
+    elif issubclass(kind, str):
+        _check_text(value)
+    elif issubclass(kind, int):
+        _check_digits(value)
+    elif issubclass(kind, float):
+        _check(float.__float__(value), depth)
+    else:
+        raise _Refused(f"is a {name_of(kind)}, which JSON cannot hold. {mend_for(kind)}")
 
 
 def _check_items(value: dict[Any, Any], depth: int) -> None:
     _check_depth(depth)
     for key, item in value.items():
-        if not isinstance(key, str):
-            raise _Refused(f"has the key {key!r} ({type(key).__name__}). The keys of a JSON object are strings")
+        if type(key) is not str and not issubclass(type(key), str):
+            raise _Refused(f"has the key {_described(key)}. The keys of a JSON object are strings: str(key)")
         try:
-            if not key.isascii():
+            if type(key) is not str or not key.isascii():
                 _check_text(key)
             _check(item, depth)
         except _Refused as refused:
-            refused.steps.append(f"[{key!r}]")
+            refused.steps.append(_step(key))
             raise
 
 
@@ -256,7 +279,7 @@ def _check_depth(depth: int) -> None:
 
 def _check_text(value: str) -> None:
     try:
-        value.encode()
+        str.encode(value)
     except UnicodeEncodeError:
         raise _Refused(f"is {reprlib.repr(value)}. {_SURROGATE}") from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloacina.context import Context, encode_values
 from cloacina.errors import NotJSONSerializable, UnknownWorkflow, join_names
+from cloacina.json_mends import name_of
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -60,7 +61,10 @@ def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dic
     if context is None:
         context = {}
     if not isinstance(context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
-        message = f"an initial context is a mapping of strings to JSON values; got {context!r}"
+        message = (
+            f"an initial context is a mapping of strings to JSON values; got a {name_of(type(context))}. Pass a dict,"
+            " such as model.model_dump(mode='json') of a pydantic model"
+        )
         raise NotJSONSerializable(message)
     values = context.to_dict() if isinstance(context, Context) else dict(context)
     if workflow.input is None:

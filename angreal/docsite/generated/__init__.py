@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from docsite.diagrams import DIAGRAMS
 from docsite.generated import benchmarks
 from docsite.generated.commands import command_reference
+from docsite.generated.contexts import mend_reference
 from docsite.generated.database import database_reference
 from docsite.generated.errors import error_reference, families, package_error_reference, reproducers
 from docsite.generated.events import event_reference
@@ -45,6 +46,7 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-packages": benchmarks.packages_table,
     "figures-targets": benchmarks.targets,
     "figures-waits": benchmarks.waits_table,
+    "json-mends": mend_reference,
     "manifest": manifest_reference,
     "package-errors": package_error_reference,
     "package-limits": limit_reference,

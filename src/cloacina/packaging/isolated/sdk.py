@@ -20,6 +20,7 @@ SDK_MODULES: Final = (
     "errors",
     "graph.py",
     "handle.py",
+    "json_mends.py",
     "retry.py",
     "secret_fields.py",
     "signature.py",
