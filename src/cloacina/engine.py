@@ -24,6 +24,7 @@ from cloacina.execution.threads import BodyThreads
 from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
+from cloacina.execution.watchdog import Watchdog
 from cloacina.scheduling.scheduler import Scheduler
 from cloacina.store.queries import newest_id
 from cloacina.store.store import Store
@@ -108,6 +109,7 @@ class Engine:
             loop.close()
             await anyio.to_thread.run_sync(self._store.close)
             raise
+        self._watchdog = Watchdog(loop, bodies)
         self._timers_ended: OneShot[None] = loop.one_shot()
         loop.spawn(self._run_timers, contextvars.copy_context())
         self._state = _State.OPEN
@@ -143,6 +145,7 @@ class Engine:
         await self._timers_ended
         self._stop_watching()
         self._journal.close()
+        self._watchdog.close()
         resources.conditions.close()
         resources.threads.close()
         await anyio.to_thread.run_sync(self._store.close)

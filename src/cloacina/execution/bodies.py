@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloacina.execution.clock import Clock
 
 
@@ -19,17 +21,22 @@ class Bodies:
 
     Attributes:
         at_work: How many there are.
+        on_work: Called, once, when the next body goes on, if somebody sleeps until then.
     """
 
-    __slots__ = ("_clock", "at_work")
+    __slots__ = ("_clock", "at_work", "on_work")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.at_work = 0
+        self.on_work: Callable[[], None] | None = None
 
     def go_on(self) -> None:
         """Count a body that starts, or goes on."""
         self.at_work += 1
+        if (on_work := self.on_work) is not None:
+            self.on_work = None
+            on_work()
 
     def rest(self) -> None:
         """Count a body that has ended, or is parked."""

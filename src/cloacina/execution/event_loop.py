@@ -49,6 +49,7 @@ class EventLoop(ABC):
     """The running event loop, as seen by the engine.
 
     Attributes:
+        thread: The id of its thread.
         on_error: Called on the loop's thread with an exception that a posted callback raised.
         after_callback: Called on the loop's thread after each callback.
         cancel_scope: Makes a scope, as `anyio.CancelScope` does.
@@ -59,7 +60,7 @@ class EventLoop(ABC):
     receives_interrupts = False
 
     def __init__(self) -> None:
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         # The backend's own class: `anyio.CancelScope()` finds out anew each time which one that is.
         self.cancel_scope = type(anyio.CancelScope())
         self.on_error: Callable[[BaseException], None] = _log_error
@@ -90,7 +91,7 @@ class EventLoop(ABC):
 
     def is_own_thread(self) -> bool:
         """Return whether the caller is on the loop's thread."""
-        return threading.get_ident() == self._thread
+        return threading.get_ident() == self.thread
 
     @abstractmethod
     def post(self, callback: Callable[[], object]) -> bool:
