@@ -1,11 +1,10 @@
-"""How long importing takes, and opening a runner on a new file: each in a process that has loaded nothing else."""
+"""How long importing takes, and opening a runner: each in a process that has loaded nothing else."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
+
+from benchmarks.fresh_process import least_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +30,7 @@ print([opened - began, opened - imported])
 
 async def measure(folder: Path) -> dict[str, float]:
     """Return the seconds of `import cloacina`, and of opening a `Runner`, with its imports and after them."""
-    (imported,) = _run(_IMPORT)
-    with_imports, after_imports = _run(_OPEN, f"sqlite:///{folder / 'measured.db'}")
-    return {"import": imported, "open_with_imports": with_imports, "open": after_imports}
-
-
-def _run(program: str, *arguments: str) -> list[float]:
-    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
-    seconds: list[float] = json.loads(ended.stdout)
-    return seconds
+    (imported,) = least_seconds(folder, _IMPORT)
+    open_new, after_imports = least_seconds(folder, _OPEN, f"{folder}/new-{{}}.db")
+    open_existing, _ = least_seconds(folder, _OPEN, f"{folder}/existing.db")
+    return {"import": imported, "open_new": open_new, "open_existing": open_existing, "open": after_imports}

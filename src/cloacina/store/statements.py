@@ -1,7 +1,8 @@
 """The statement of each kind of change, compiled once from the tables to SQL text with positional binds.
 
 Building and executing a statement object for each change costs several times what the database does with it, so the
-writer hands these texts straight to the database's driver.
+writer hands these texts straight to the database's driver. Each is compiled when it is first needed: all of them would
+take longer than everything else that opening a runner does with its database.
 
 A statement takes many rows. The driver gives up the interpreter's lock for each execution, and a busy event loop takes
 it: the writer then waits for it up to 5 ms, so one execution a row made 400 rows take half a second instead of 1 ms.
@@ -9,7 +10,8 @@ it: the writer then waits for it up to 5 ms, so one execution a row made 400 row
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, column, insert, update, values
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
@@ -18,6 +20,8 @@ from cloacina.store import changes
 from cloacina.store.tables import checkpoints, execution_events, signals, task_executions, waits, workflow_executions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Dialect, Table
     from sqlalchemy.sql.dml import UpdateBase
 
@@ -90,24 +94,34 @@ class Statement:
     """The SQL of one kind of change, for any number of rows.
 
     Args:
-        one_row: The SQL for a single row.
-        rows: The SQL for rows, with the place-holders of one row.
         width: How many parameters a row has.
+        one_row: Compiles the SQL for a single row.
+        rows: Compiles the SQL for rows, with the place-holders of one row; None when that is the same.
 
     Attributes:
-        one_row: The SQL that takes the parameters of a single row.
-        width: How many these are.
+        width: How many parameters a row has.
     """
 
-    def __init__(self, one_row: str, rows: str, width: int) -> None:
-        self.one_row = one_row
+    def __init__(self, width: int, one_row: Callable[[], str], rows: Callable[[], str] | None = None) -> None:
         self.width = width
+        self._compile_one_row = one_row
+        self._compile_rows = rows
         self._row = "(" + ", ".join("?" * width) + ")"
-        self._rows = rows
-        self._texts = {1: one_row}
+        self._texts: dict[int, str] = {}
+
+    @cached_property
+    def one_row(self) -> str:
+        """The SQL that takes the parameters of a single row."""
+        return self._compile_one_row()
+
+    @cached_property
+    def _rows(self) -> str:
+        return self.one_row if self._compile_rows is None else self._compile_rows()
 
     def for_rows(self, count: int) -> str:
         """Return the SQL that takes the parameters of `count` rows, one row after the other."""
+        if count == 1:
+            return self.one_row
         text = self._texts.get(count)
         if text is None:
             text = self._texts[count] = self._rows.replace(self._row, ", ".join([self._row] * count))
@@ -116,17 +130,23 @@ class Statement:
 
 def compile_statements(dialect: Dialect) -> tuple[Statement, ...]:
     """Return the statement of every kind of change, in the order in which they run in a transaction."""
-    compiled: dict[int, Statement] = {}
+    found: dict[int, Statement] = {}
+
+    def compiled(make: Callable[..., UpdateBase], *args: Any) -> Callable[[], str]:
+        return lambda: str(make(*args).compile(dialect=dialect))
+
     for kind, (table, columns) in _INSERTS.items():
-        text = _compile(insert(table).values({name: bindparam(name) for name in columns}), dialect)
-        compiled[kind] = Statement(text, text, len(columns))
+        found[kind] = Statement(len(columns), compiled(_insert, table, columns))
     for kind, (table, columns) in _UPDATES.items():
         # A single row has a statement of its own: joining it to a table of one row takes twice the time.
-        one = _compile(_update_one(table, columns), dialect)
-        compiled[kind] = Statement(one, _compile(_update_from_rows(table, columns), dialect), len(columns) + 1)
-    upsert = _compile(_upsert_checkpoint(), dialect)
-    compiled[changes.CHECKPOINT] = Statement(upsert, upsert, len(_CHECKPOINT))
-    return tuple(compiled[kind] for kind in sorted(compiled))
+        one_row, rows = compiled(_update_one, table, columns), compiled(_update_from_rows, table, columns)
+        found[kind] = Statement(len(columns) + 1, one_row, rows)
+    found[changes.CHECKPOINT] = Statement(len(_CHECKPOINT), compiled(_upsert_checkpoint))
+    return tuple(found[kind] for kind in sorted(found))
+
+
+def _insert(table: Table, columns: tuple[str, ...]) -> UpdateBase:
+    return insert(table).values({name: bindparam(name) for name in columns})
 
 
 def _upsert_checkpoint() -> UpdateBase:
@@ -149,7 +169,3 @@ def _update_from_rows(table: Table, columns: tuple[str, ...]) -> UpdateBase:
         .where(table.c.id == state.c.id)
         .ordered_values(*((table.c[name], state.c[name]) for name in columns))
     )
-
-
-def _compile(statement: UpdateBase, dialect: Dialect) -> str:
-    return str(statement.compile(dialect=dialect))
