@@ -254,6 +254,65 @@ def test_wrong_input_as_a_process_exits_with_the_code_and_leaves_stdout_to_json(
     assert "Traceback" not in done.stderr
 
 
+PROCESSES = """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from cloacina import Workflow, task
+    def double(number): return 2 * number
+
+    with Workflow("doubling") as workflow:
+        @task
+        def run(context):
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                context["doubled"] = pool.submit(double, context["number"]).result()
+"""
+
+
+@pytest.mark.parametrize("file", ["flow.v2.py", "copy.py"])
+def test_spawned_processes_can_import_a_file_whose_name_is_no_modules_or_anothers(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_text(dedent(PROCESSES))
+    # With `-m`, the folder itself would come first among the modules.
+    program = "import sys; sys.path[:] = sys.path[1:]; from cloacina.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", file, "--context", '{"number": 21}', "--json"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert json.loads(done.stdout)["context"]["doubled"] == 42
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("--context", "@-"), ExitCode.USAGE), ((), ExitCode.OK)],
+    ids=["asked for", "not asked for"],
+)
+def test_closed_standard_input_is_told_to_who_asks_for_it(
+    folder: Path, arguments: tuple[str, ...], code: ExitCode
+) -> None:
+    (folder / "descriptor.py").write_text(
+        "import os, sys\n"
+        "from cloacina import Workflow, task\n"
+        "with Workflow('w') as w:\n"
+        "    @task\n"
+        "    def look(context): context['zero'] = os.path.samestat(os.fstat(0), os.stat(os.devnull))\n"
+    )
+    command = [sys.executable, "-m", "cloacina", "run", "descriptor.py", *arguments, "--json"]
+    closing = "import os, sys; os.close(0); os.execv(sys.argv[1], sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", closing, *command], cwd=folder, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    if code is ExitCode.OK:
+        # The next file that is opened, the database, must not become what subprocesses read from.
+        assert json.loads(done.stdout)["context"] == {"zero": True}
+    else:
+        assert "standard input is closed" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_closed_pipe_is_quiet(folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)

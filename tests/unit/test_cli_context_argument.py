@@ -49,6 +49,10 @@ def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"a": -Infinity}', "holds -Infinity, which is not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ("@missing.json", "'missing.json' of --context cannot be read: No such file"),
+        ("@\0", "cannot be read: embedded null"),
+        ('{"a": 1, "b": {"c": [{"d": 1, "d": 2}]}}', "--context holds the key 'd' twice in one object"),
+        (f'{{"a": {"1" * 5000}}}', "a number of more digits than Python reads; write it as a string"),
+        ('{"a": "K\udcf6ln"}', "--context is not UTF-8 text .byte 0xf6 in line 1"),
     ],
 )
 def test_what_is_not_an_object_is_refused(argument: str, expected: str) -> None:
@@ -56,8 +60,41 @@ def test_what_is_not_an_object_is_refused(argument: str, expected: str) -> None:
         read_context(argument)
 
 
-def test_file_of_another_encoding_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["file", "stdin"])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"a": 1,\n"stadt": "Köln"}'.encode("latin-1"), "byte 0xf6 in line 2"),
+        ('{"stadt": "Köln"}'.encode("utf-16"), "it begins as UTF-16 does"),
+    ],
+    ids=["latin-1", "utf-16"],
+)
+def test_bytes_of_another_encoding_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, content: bytes, found: str
+) -> None:
     file = tmp_path / "latin.json"
-    file.write_bytes('{"stadt": "Köln"}'.encode("latin-1"))
-    with pytest.raises(InvalidContextArgument, match=r"latin\.json' of --context is not UTF-8"):
-        read_context(f"@{file}")
+    file.write_bytes(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    name = "standard input" if source == "stdin" else r"latin\.json' of --context"
+    with pytest.raises(InvalidContextArgument, match=f"{name} is not UTF-8 text .{found}.*; store it as UTF-8"):
+        read_context("@-" if source == "stdin" else f"@{file}")
+
+
+@pytest.mark.parametrize("locale", ["ascii", "latin-1", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_standard_input_is_utf_8_whatever_the_locale_is(
+    monkeypatch: pytest.MonkeyPatch, locale: str, encoding: str
+) -> None:
+    content = '{"stadt": "Köln ✓"}'.encode(encoding)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding=locale))
+    assert read_context("@-") == {"stadt": "Köln ✓"}
+
+
+def test_argument_is_utf_8_where_the_locale_cannot_decode_it() -> None:
+    assert read_context('{"stadt": "Köln"}'.encode().decode("ascii", "surrogateescape")) == {"stadt": "Köln"}
+
+
+def test_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InvalidContextArgument, match="standard input is closed; give the context itself"):
+        read_context("@-")

@@ -175,11 +175,92 @@ def test_cycle_is_refused_with_its_own_error(write: Write) -> None:
         load_workflow(write(source))
 
 
-def test_missing_file_folder_and_other_kinds_of_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(FileNotLoadable, match="There is no file"):
-        load_workflow(Target(tmp_path / "missing.py", None))
-    with pytest.raises(FileNotLoadable, match="is a folder"):
-        load_workflow(Target(tmp_path, None))
-    with pytest.raises(FileNotLoadable, match=r"notes\.txt is not a Python file"):
-        load_workflow(Target(tmp_path / "notes.txt", None))
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("missing.py", None, "There is no file .*missing.py; expected FILE or FILE:workflow"),
+        ("x" * 1_000, None, "There is no file .*x, and no module of that name; expected FILE"),
+        ("nowhere.flows", None, "There is no file nowhere.flows, and no module of that name"),
+        ("flows", "", "flows is a folder; expected a Python file, such as 'a.py', 'b.py' in it"),
+        ("notes.txt", b"", r"notes\.txt is not a Python file: its name has to end in \.py"),
+        (
+            "w-1.0.cloacina",
+            b"",
+            "is a package; expected a Python file. Running packages comes later: `cloacina inspect`",
+        ),
+        ("renamed", b"\x28\xb5\x2f\xfdrest", "renamed is a package"),
+        ("flow.ipynb", b"{}", r"flow\.ipynb is a notebook; .*`jupyter nbconvert --to script`"),
+        ("flow.py", b"x = '\xff'", r"flow\.py(, line 1)? is not valid Python"),
+        ("flow.py", b"class E(BaseException): ...\nraise E('odd')", r"flow\.py, line 2 raised .* imported: E: odd"),
+    ],
+)
+def test_what_is_no_python_file_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | str | None, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    elif content is not None:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "b.py").touch()
+        (tmp_path / name / "a.py").touch()
+    with pytest.raises(FileNotLoadable, match=told):
+        load_workflow(Target.parse(name))
+
+
+IN_PACKAGE = """
+    from cloacina import Workflow, task
+    from .neighbour import NAME
+    from ..above import VERSION
+    import beside_it
+    assert __name__ == "outer_package.inner.flows"
+
+    @task
+    def a(context): ...
+
+    workflow = Workflow(NAME, tasks=[a], version=VERSION)
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "text"),
+    [
+        (".", "outer_package/inner/flows.py"),
+        ("outer_package/inner", "flows.py:inside"),
+        (".", "outer_package.inner.flows:workflow"),
+        (".", "outer_package.inner.flows"),
+    ],
+)
+def test_file_of_a_package_and_module_are_imported_as_part_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, text: str
+) -> None:
+    inner = tmp_path / "outer_package" / "inner"
+    inner.mkdir(parents=True)
+    for package in (inner, inner.parent):
+        (package / "__init__.py").touch()
+    (inner / "flows.py").write_text(dedent(IN_PACKAGE))
+    (inner / "neighbour.py").write_text("NAME = 'inside'")
+    # A script's neighbours are found as well, but take the place of no other module.
+    (inner / "json.py").write_text("raise AssertionError")
+    (inner / "beside_it.py").touch()
+    (inner.parent / "above.py").write_text("VERSION = '2'")
+    monkeypatch.chdir(tmp_path / folder)
+    monkeypatch.syspath_prepend(inner if "/" not in text and ".py" not in text else tmp_path / "elsewhere")
+    workflow = load_workflow(Target.parse(text))
+    assert (workflow.name, workflow.version) == ("inside", "2")
+
+
+def test_module_that_lacks_something_itself_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half.py").write_text("x = 1\nimport no_such_module_anywhere")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotLoadable, match=r"half\.py, line 2 raised .* No module named 'no_such_module_anywhere'"):
+        load_workflow(Target.parse("half"))
+
+
+def test_relative_import_of_a_file_in_no_package_is_refused_with_the_way_out(write: Write) -> None:
+    target = write("from .helper import VALUE")
+    mend = rf"{target.path.parent.name} has no __init__\.py.*: cloacina run {target.path.parent.name}\.flow"
+    with pytest.raises(FileNotLoadable, match=mend):
+        load_workflow(target)

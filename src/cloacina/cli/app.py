@@ -97,8 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _open_what_is_closed() -> None:
     """Let output go nowhere where the process was started without it, as `>&-` does and some services do.
 
-    Python then has no stream, and the next file that is opened would get its number.
+    Python then has no stream, and the next file that is opened would get its number: a database would be what
+    subprocesses read from. Standard input stays missing for who asks for it.
     """
-    for name in ("stdout", "stderr"):
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)
+            if name != "stdin":
+                setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from cloacina.errors import InvalidContextArgument
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class _NotJSON(Exception):
+    """What Python's own parser reads, and JSON does not hold; the message tells what was found."""
 
 
 def read_context(argument: str | None) -> dict[str, Any]:
     """Return the initial context of an execution.
 
     Args:
-        argument: JSON text, `@file`, or `@-` for standard input; None for an empty context.
+        argument: JSON text, `@file`, or `@-` for standard input; None for an empty context. Bytes are UTF-8, whatever
+            the locale is.
 
     Raises:
         InvalidContextArgument: The file cannot be read, or the text is not a JSON object.
@@ -23,14 +33,18 @@ def read_context(argument: str | None) -> dict[str, Any]:
         return {}
     source, text = _read(argument)
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
+        value: object = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_repetition)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
+        place = f"line {error.lineno}, column {error.colno}" if text.strip() else "an empty text"
         raise InvalidContextArgument(
             f'{source} is not valid JSON ({error.msg} at {place}); expected an object such as \'{{"key": "value"}}\'.'
         ) from error
+    except _NotJSON as found:
+        raise InvalidContextArgument(f"{source} holds {found}.") from None
     except ValueError as error:
-        raise InvalidContextArgument(f"{source} holds {error}, which is not JSON.") from error
+        raise InvalidContextArgument(
+            f"{source} holds a number of more digits than Python reads; write it as a string."
+        ) from error
     except RecursionError as error:
         raise InvalidContextArgument(f"{source} is nested too deeply; expected a JSON object.") from error
     if not isinstance(value, dict):
@@ -42,20 +56,57 @@ def read_context(argument: str | None) -> dict[str, Any]:
 
 def _read(argument: str) -> tuple[str, str]:
     if not argument.startswith("@"):
-        return "--context", argument
+        # Under a locale that is not UTF-8's, Python keeps the bytes that it cannot decode.
+        return "--context", _decoded("--context", os.fsencode(argument)) if _holds_bytes(argument) else argument
     name = argument[1:]
+    source = "standard input" if name == "-" else f"The file {name!r} of --context"
     try:
-        if name == "-":
-            return "standard input", sys.stdin.read()
-        return name, Path(name).read_text(encoding="utf-8-sig")
+        content = _standard_input() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise InvalidContextArgument(f"The file {name!r} of --context cannot be read: {error.strerror}.") from error
+        raise InvalidContextArgument(f"{source} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # A name with a null byte.
+        raise InvalidContextArgument(f"{source} cannot be read: {error}.") from error
+    return "standard input" if name == "-" else name, _decoded(source, content)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - as services start programs
+        raise InvalidContextArgument(
+            'standard input is closed; give the context itself, --context \'{"key": "value"}\', or a file, @FILE.'
+        )
+    binary = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read().encode() if binary is None else binary.read()
+
+
+def _holds_bytes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _decoded(source: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidContextArgument(f"The file {name!r} of --context is not UTF-8 text.") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{content[error.start]:02x} in line {line}"
+        if content.startswith(_UTF_16):
+            found = "it begins as UTF-16 does, which some shells write"
+        raise InvalidContextArgument(f"{source} is not UTF-8 text ({found}); store it as UTF-8.") from error
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(text)
+    raise _NotJSON(f"{text}, which is not JSON")
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise _NotJSON(f"the key {twice!r} twice in one object, and only one of its values could be kept")
+    return found
 
 
 def _kind(value: object) -> str:

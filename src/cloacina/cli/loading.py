@@ -1,19 +1,13 @@
-"""From `FILE[:workflow]` to a `Workflow`: import the file as a script is imported, and find the workflow in it."""
+"""From `FILE[:workflow]` to a `Workflow`: import the file or the module, and find the workflow in it."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cloacina.errors import CloacinaError, DefinitionError, FileNotLoadable, WorkflowNotFound, join_names
+from cloacina.cli.importing import exists, import_target
+from cloacina.errors import WorkflowNotFound, join_names
 from cloacina.workflow import Workflow
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +15,7 @@ class Target:
     """What to run."""
 
     path: Path
-    """The Python file."""
+    """The Python file; or the name of a module, where no file is."""
     workflow: str | None
     """The workflow's name, or the variable that holds it; None for the only one in the file."""
 
@@ -29,7 +23,7 @@ class Target:
     def parse(cls, text: str) -> Target:
         """Read `FILE` or `FILE:workflow`. A colon in the name of a file that exists belongs to the name."""
         path, colon, workflow = text.rpartition(":")
-        if not colon or Path(text).exists() or "/" in workflow or "\\" in workflow:
+        if not colon or exists(text) or "/" in workflow or "\\" in workflow:
             return cls(Path(text), None)
         return cls(Path(path), workflow)
 
@@ -37,14 +31,15 @@ class Target:
 def load_workflow(target: Target) -> Workflow:
     """Import the file and return the workflow that was asked for.
 
-    The file's folder comes first on `sys.path`, as for a script, but `__name__` is not `"__main__"`.
+    The file's folder comes first on `sys.path`, as for a script, but `__name__` is not `"__main__"`. A file of a
+    package is imported as part of it, and a module from the working directory, as by `python -m`.
 
     Raises:
         FileNotLoadable: The file does not exist, is not Python, or raised while it was imported.
         WorkflowNotFound: There is none, none of that name, or several of which none was named.
         DefinitionError: The file declares a workflow that cannot run.
     """
-    found = {name: value for name, value in vars(_import(target.path)).items() if isinstance(value, Workflow)}
+    found = {name: value for name, value in vars(import_target(target.path)).items() if isinstance(value, Workflow)}
     workflows = list({id(workflow): workflow for workflow in found.values()}.values())
     if not workflows:
         raise WorkflowNotFound(
@@ -71,44 +66,3 @@ def load_workflow(target: Target) -> Workflow:
 
 def _names(workflows: list[Workflow]) -> str:
     return join_names([workflow.name for workflow in workflows])
-
-
-def _import(path: Path) -> ModuleType:
-    if not path.exists():
-        raise FileNotLoadable(f"There is no file {path}; expected FILE or FILE:workflow, where FILE is a Python file.")
-    if path.is_dir():
-        raise FileNotLoadable(f"{path} is a folder; expected a Python file.")
-    path = path.resolve()
-    # A file called json.py must not take the place of a module that is loaded already.
-    name = path.stem if path.stem not in sys.modules else f"{path.stem} (run by cloacina)"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise FileNotLoadable(f"{path.name} is not a Python file: its name has to end in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except BrokenPipeError:
-        raise  # the file printed something, and nobody reads it
-    except DefinitionError as error:
-        error.message = f"{_place(error, path)}: {error.message}"
-        raise
-    except SyntaxError as error:
-        place = f"{Path(error.filename or path).name}, line {error.lineno}"
-        raise FileNotLoadable(f"{place} is not valid Python: {error.msg}.") from error
-    except SystemExit as error:
-        raise FileNotLoadable(
-            f"{_place(error, path)} calls sys.exit() while it is imported; put it under `if __name__ == '__main__':`."
-        ) from error
-    except Exception as error:
-        text = error.message if isinstance(error, CloacinaError) else " ".join(str(error).split())
-        raised = f"{type(error).__name__}: {text}".rstrip(": ")
-        raise FileNotLoadable(f"{_place(error, path)} raised while it was imported: {raised}.") from error
-    return module
-
-
-def _place(error: BaseException, path: Path) -> str:
-    """Return the innermost line of the user's own file that was running."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{path.name}, line {lines[-1]}" if lines else path.name

@@ -26,7 +26,8 @@ def run(
         str,
         typer.Argument(
             metavar="FILE[:WORKFLOW]",
-            help="A Python file, and the workflow in it by name or variable when there are several.",
+            help="A Python file, or a module such as package.flows, and the workflow in it, by name or variable, when"
+            " there are several.",
             show_default=False,
         ),
     ],

@@ -13,10 +13,10 @@ class CommandError(CloacinaError):
 
 
 class FileNotLoadable(CommandError):
-    """Raised when the file given to `cloacina run` cannot be imported."""
+    """Raised when the file or module given to `cloacina run` cannot be imported."""
 
     code = "CLO-1501"
-    cause = "The file does not exist, is not Python, or raised while it was imported."
+    cause = "It does not exist, is not Python, or raised while it was imported."
     mend = "Correct the path, or the error that the message shows."
 
 
@@ -32,7 +32,7 @@ class InvalidContextArgument(CommandError):
     """Raised when `--context` is not a JSON object or its file cannot be read."""
 
     code = "CLO-1503"
-    cause = "--context takes a JSON object, or @ and the path of a file that holds one."
+    cause = "--context takes a JSON object, or @ and the path of a file that holds one, as UTF-8; @- is standard input."
     mend = 'Quote it for the shell: --context \'{"key": "value"}\'.'
 
 
