@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,33 @@ def test_units_that_wait_are_committed_together_and_handed_back_in_one_post_in_o
     assert loop.posts == 1
     assert transactions.count == 1
     assert len(stored_ids()) == 300
+
+
+def test_those_who_wait_for_a_large_transaction_are_told_in_portions_between_which_others_have_their_turn(
+    writer: Writer, loop: Loop, hold: Hold
+) -> None:
+    turns: list[int] = []
+    handed_back: list[int] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    let_go = hold()
+    for number in range(1_200):
+        call = interrupt if number == 700 else partial(handed_back.append, number)
+        writer.write([[execution(f"{number:04}")]], call)
+    writer.run(lambda _: None)  # Ends the transaction.
+    writer.write([], partial(handed_back.append, 1_200))
+    let_go()
+    while len(handed_back) < 1_200:
+        with suppress(KeyboardInterrupt):
+            loop.step()
+        turns.append(len(handed_back))
+
+    assert turns[:2] == [500, 700]
+    assert handed_back == [number for number in range(1_201) if number != 700]
+    while writer.in_flight:
+        loop.step()
 
 
 def test_a_transaction_is_bounded_and_no_unit_is_split(

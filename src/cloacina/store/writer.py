@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from concurrent.futures import Future
 from functools import partial
+from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -15,7 +17,7 @@ from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -27,6 +29,7 @@ logger = logging.getLogger("cloacina.store")
 T = TypeVar("T")
 
 _BATCHES_PER_TRANSACTION = 2_000
+_CALLS_PER_TURN = 500
 
 Batch: TypeAlias = "tuple[Sequence[Unit], Callable[[], None] | None]"
 """Units for one transaction, and what to call when the last of them is committed."""
@@ -64,7 +67,8 @@ class Writer:
     Args:
         database: Where to write.
         post: Hands a function over to the event loop's thread. Called in the writer's thread, once for all that one
-            transaction holds. The loop is expected to survive an exception of the function, and to report it.
+            transaction holds; when that is much, in the loop's thread as well, for the next portion of it. The loop is
+            expected to survive an exception of the function, and to report it.
         on_failure: Called in the loop's thread when nothing can be written any more, for each transaction from then on.
         on_refusal: Called in the loop's thread with each unit that is not stored, and why; before anyone hears of what
             was committed in the same transaction.
@@ -93,6 +97,8 @@ class Writer:
         # Two counts, so that the second, which the loop's thread alone changes, needs no lock.
         self._queued = 0
         self._handed_back = 0
+        # What was settled and is not told yet: how many batches, and whom to call.
+        self._untold: deque[tuple[int, Iterator[Callable[[], None]]]] = deque()
         self._is_closed = False
         self._cause: BaseException | None = None
         self._connection = database.connect()
@@ -228,14 +234,32 @@ class Writer:
             self._handed_back += len(batches)
 
     def _hand_back(self, batches: int, calls: Sequence[Callable[[], None]]) -> None:
-        """Tell of batches, in the loop's thread. One function that raises does not keep the others from their call."""
+        """Tell of batches, in the loop's thread: many of them in portions, between which others have their turn."""
+        is_telling = bool(self._untold)
+        self._untold.append((batches, iter(calls)))
+        if not is_telling:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell of the next portion. One function that raises does not keep the others from their call."""
         errors: list[Exception] = []
-        for call in calls:
-            try:
-                call()
-            except Exception as error:  # noqa: BLE001 - raised below
-                errors.append(error)
-        self._handed_back += batches
+        left = _CALLS_PER_TURN
+        try:
+            while self._untold and left:
+                batches, calls = self._untold[0]
+                for call in islice(calls, left):
+                    left -= 1
+                    try:
+                        call()
+                    except Exception as error:  # noqa: BLE001 - raised below
+                        errors.append(error)
+                if left:
+                    self._untold.popleft()
+                    self._handed_back += batches
+        finally:
+            # Also when Ctrl+C takes one call with it.
+            if self._untold:
+                self._post(self._tell)
         if len(errors) == 1:
             raise errors[0]
         if errors:
