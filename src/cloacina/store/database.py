@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -90,7 +91,17 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise StoreUnavailable(f"The database {self.address} could not be {what}: {error.orig}.") from error
+            message = f"The database {self.address} could not be {what}: {error.orig}.{self._foreign_companion()}"
+            raise StoreUnavailable(message) from error
+
+    def _foreign_companion(self) -> str:
+        """Say which companion of the file this user may not use: another one has left it behind, perhaps by reading."""
+        path = self.address.path
+        companions = () if path is None else (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+        for companion in companions:
+            if companion.exists() and not os.access(companion, os.R_OK | os.W_OK):
+                return f" Its companion {companion} is another user's: correct the owner or the permissions of both."
+        return ""
 
     def connect(self) -> Connection:
         """Return a new connection.
