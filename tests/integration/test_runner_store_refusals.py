@@ -128,8 +128,8 @@ _REFUSE_WHAT_IS_POISONED = (
 )
 
 
-@pytest.mark.parametrize("is_last", [False, True])
-async def test_task_whose_end_is_refused_has_failed_and_nothing_is_built_on_it(is_last: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", ["nothing", "a task behind it", "a task beside it, with whose end the execution ends"])
+async def test_task_whose_end_is_refused_has_failed_and_nothing_is_built_on_it(more: str, tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
 
     @task
@@ -144,10 +144,15 @@ async def test_task_whose_end_is_refused_has_failed_and_nothing_is_built_on_it(i
     async def reads(context: Context) -> None:
         context["seen"] = context["value"]
 
-    tasks = [clean, writes] if is_last else [clean, writes, reads]
+    @task(dependencies=[clean])
+    async def beside(context: Context) -> None:
+        context["beside"] = 2
+
+    others = {"nothing": [], "a task behind it": [reads]}.get(more, [beside])
     async with AsyncRunner(path) as runner:
         _harm(path, _REFUSE_WHAT_IS_POISONED)
-        result = await runner.execute(Workflow("w", tasks=tasks), {"given": 0})
+        result = await runner.execute(Workflow("w", tasks=[clean, writes, *others]), {"given": 0})
+        assert _stored_status(path, result.id) == "Failed"  # before anyone was told
         stored = await runner.wait(result.id)
 
     assert result.status == stored.status == "Failed"
@@ -155,10 +160,10 @@ async def test_task_whose_end_is_refused_has_failed_and_nothing_is_built_on_it(i
     assert result.error is not None
     assert (result.error.task_id, result.error.attempt) == ("writes", 1)
     assert "poisoned" in result.error.message
-    assert result.context == stored.context == {"given": 0, "clean": 1}
+    assert result.context == stored.context == {"given": 0, "clean": 1} | ({"beside": 2} if beside in others else {})
     assert result.tasks["writes"].status == "Failed"
     assert result.tasks["writes"].error == result.error
-    assert is_last or result.tasks["reads"].status == "Cancelled"
+    assert reads not in others or result.tasks["reads"].status == "Cancelled"
     assert _rows(path, "task_executions", "status") == [record.status for record in result.tasks.values()]
 
 
