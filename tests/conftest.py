@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import cast
 
 import hypothesis
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-P = ParamSpec("P")
-T = TypeVar("T")
+pytest_plugins = ("hanging_tests", "slow_store")
 
 # What a developer has configured for a runner of their own must not change what is tested.
 for _name in [name for name in os.environ if name.startswith("CLOACINA_")]:
@@ -32,38 +26,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000)
 hypothesis.settings.load_profile("reproducible")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Offer to make the database as slow as a busy machine's, which finds what depends on how fast it is."""
-    parser.addoption(
-        "--slow-store", type=float, default=0.0, metavar="MS", help="delay each read and each commit by milliseconds"
-    )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _slow_store(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Delay reads and commits of this process as `--slow-store` asks."""
-    seconds = pytestconfig.getoption("slow_store") / 1_000
-    if not seconds:
-        yield
-        return
-    from cloacina.store import database, group_commit, writer
-
-    def slow(function: Callable[P, T]) -> Callable[P, T]:
-        @wraps(function)
-        def delayed(*args: P.args, **kwargs: P.kwargs) -> T:
-            time.sleep(seconds)
-            return function(*args, **kwargs)
-
-        return delayed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database.Database, "read", slow(database.Database.read))
-        patch.setattr(group_commit.GroupCommit, "commit", slow(group_commit.GroupCommit.commit))
-        # A database in memory is read in the writer's thread.
-        patch.setattr(writer._Job, "run", slow(writer._Job.run))
-        yield
 
 
 @pytest.fixture(scope="module", params=["asyncio", "trio"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,14 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+def makes_packages(page: Path) -> bool:
+    return re.search(r"^\$ cloacina (build|lock)\b", page.read_text(encoding="utf-8"), re.MULTILINE) is not None
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=name(page), marks=[pytest.mark.slow] if makes_packages(page) else []) for page in PAGES],
+)
 def test_blocks_do_what_the_page_says(
     page: Path, tmp_path: Path, recorded_database: Callable[[], Path], update: bool
 ) -> None:

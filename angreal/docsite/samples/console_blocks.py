@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from docsite.samples.blocks import Block
 
-SECONDS = 60
+SECONDS = 300
+"""How long a command may take: it bounds a hang, and a busy machine is no defect."""
 
 # A reader has set none of these, and with UV_PROJECT_ENVIRONMENT a project of a page would be installed over this one.
 _DROPPED = ("CLOACINA_", "PYTEST_", "UV_PROJECT")
@@ -114,8 +115,9 @@ def _run(command: Command, folder: Path) -> tuple[int, str]:
         "COLUMNS": "100",
         "NO_COLOR": "1",
         "TERM": "dumb",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
+    if "PYTHONPYCACHEPREFIX" not in environment:
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
     try:
         done = subprocess.run(
             ["/bin/sh", "-c", command.shell],

@@ -13,7 +13,7 @@ from docsite.samples.blocks import SampleError
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS_PER_CELL = 60
+SECONDS_PER_CELL = 300
 
 
 def run_tutorial(tutorial: Path, folder: Path) -> int:
