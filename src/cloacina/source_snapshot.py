@@ -122,8 +122,9 @@ class _Binder:
         elif isinstance(level, FunctionType):
             self._functions[id(level)] = len(self._functions)
             for name, cell in zip(level.__code__.co_freevars, level.__closure__ or (), strict=True):
-                self.parts.append(f"{name}=")
-                self.cell(cell)
+                if name != "__class__":  # What super() asks for: the class that the function is in.
+                    self.parts.append(f"{name}=")
+                    self.cell(cell)
             self._values(level.__defaults__ or ())
             self._named(level.__kwdefaults__ or {})
 

@@ -45,7 +45,10 @@ class WorkflowRegistry:
             known = join_names(sorted(self._workflows))
             message = f"no workflow {workflow!r} is registered with this runner; registered: {known}"
             raise UnknownWorkflow(message)
-        message = f"a runner runs a Workflow, or one registered by name; got {workflow!r}"
+        message = (
+            f"a runner runs a Workflow, or one registered by name; got a {name_of(type(workflow))}. Make a workflow of"
+            " tasks: Workflow('name', tasks=[first, second])"
+        )
         raise UnknownWorkflow(message)
 
 

@@ -197,7 +197,7 @@ def _definitions(tasks: object) -> list[TaskDefinition]:
 
 
 def _checked_merge(merge: object) -> Merge:
-    if merge in ("fail", "last"):
+    if isinstance(merge, str) and merge in ("fail", "last"):
         return cast("Merge", merge)
     if isinstance(merge, Mapping):
         resolvers = dict(cast("Mapping[object, object]", merge))

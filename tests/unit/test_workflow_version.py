@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
+import asyncio.base_events
 import enum
 import functools
 import importlib.util
+import inspect
 import linecache
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
 
 from cloacina import Context, InvalidOption, Workflow, task
+from cloacina.source_tree import function_tree
 from cloacina.task import task_definition
 from cloacina.workflow import task_version
 
@@ -177,6 +181,8 @@ def test_a_lambda_a_partial_an_object_and_a_builtin_have_versions() -> None:
 
 
 CLOSURE = '''
+import json
+from pathlib import Path as Place
 from cloacina import task
 
 def make(factor, label):
@@ -194,6 +200,7 @@ SELECT {label}
 """
         # A comment.
 # Another one, at the margin.
+        context["here"] = json.dumps(str(Place.cwd().parent)).strip()
         context["result"] = [helper(row) for row in context["rows"]] + later()
 
     def later():
@@ -215,6 +222,52 @@ def test_a_function_inside_of_another_is_found_in_its_source(old: str, new: str,
     assert changed != CLOSURE
     assert version_of(tmp_path / "changed.py", changed) == base
     assert without_source(CLOSURE) not in (base, without_source(CLOSURE.replace("SELECT", "select")))
+
+
+CALLABLE = """
+from cloacina import task
+
+class Step:
+    class Inner:
+        def __call__(self, context):
+            # A comment.
+            context["a"] = self.__secret, super().__str__()
+    def made(self, variable):
+        class Local:
+            def __call__(self, context):
+                # A comment.
+                context["a"] = self.__secret, super().__str__(), variable
+        return Local()
+
+run = task(id="run")(STEP)
+"""
+
+
+@pytest.mark.parametrize("step", ["Step.Inner()", "Step().made(1)"])
+def test_a_method_is_found_in_its_source(step: str, tmp_path: Path) -> None:
+    source = CALLABLE.replace("STEP", step)
+    base = version_of(tmp_path / "base.py", source)
+    assert version_of(tmp_path / "changed.py", source.replace("# A comment", "# Another")) == base
+    assert version_of(tmp_path / "other.py", source.replace("self.__secret", "self.__other")) != base
+    assert without_source(source) != base
+
+
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes_in(constant)
+            if not constant.co_name.startswith("<") and constant.co_flags & inspect.CO_OPTIMIZED:
+                yield constant
+
+
+@pytest.mark.parametrize("module", [argparse, asyncio.base_events, functools], ids=lambda module: module.__name__)
+def test_functions_as_people_write_them_are_found_in_their_source(module: ModuleType) -> None:
+    source = Path(str(module.__file__)).read_text()
+    codes = list(codes_in(compile(source, str(module.__file__), "exec", dont_inherit=True)))
+    trees = [function_tree(code, source.splitlines(keepends=True)) for code in codes]
+    assert all(tree is None or tree.name == code.co_name for tree, code in zip(trees, codes, strict=True))
+    missed = [code.co_qualname for tree, code in zip(trees, codes, strict=True) if tree is None]
+    assert len(missed) <= len(codes) // 50, missed
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ SDK_MODULES: Final = (
     "secret_fields.py",
     "signature.py",
     "source_snapshot.py",
+    "source_tree.py",
     "source_version.py",
     "task.py",
     "workflow.py",
