@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from random import Random
+from typing import Any, Final, Literal, TypeAlias, cast
 
-from cloacina.errors import InvalidOption
+from cloacina.errors import (
+    ConcurrentWait,
+    ContextError,
+    DefinitionError,
+    HandleConsumed,
+    InvalidOption,
+    InvalidTaskResult,
+    InvalidWait,
+    NoTaskHandle,
+    RunnerClosed,
+)
+from cloacina.membrane import describe, leaves_of
 
-if TYPE_CHECKING:
-    from random import Random
+_random: Final = Random()  # noqa: S311 - spreads retries, guards nothing
+
+_Kinds: TypeAlias = tuple[type[Exception], ...]
+
+_REFUSALS: Final = (
+    ContextError,
+    DefinitionError,
+    ConcurrentWait,
+    HandleConsumed,
+    InvalidWait,
+    NoTaskHandle,
+    InvalidTaskResult,
+    RunnerClosed,
+)
+"""What another attempt would only raise again."""
 
 _YEAR: Final = 365 * 86_400.0
 
@@ -44,8 +70,10 @@ def seconds(value: float | timedelta, name: str, *, minimum: float = 0.0) -> flo
 class RetryPolicy:
     """How often a task is attempted, and how long it waits between attempts.
 
-    Only an `Exception` is retried: a cancellation or a `KeyboardInterrupt` never is. What a failed attempt wrote to the
-    context is discarded.
+    Only an `Exception` is retried: a cancellation or a `KeyboardInterrupt` never is. Of an `ExceptionGroup`, every
+    exception in it, and in the groups in it, has to be worth another attempt. What Cloacina itself has refused, such as
+    a value that is not JSON or a second wait on one handle, would be refused again: it is retried only if `retry_on`
+    names its class. What a failed attempt wrote to the context is discarded.
 
     Args:
         attempts: How often the task is attempted in all, at least 1. 1 is no retry.
@@ -55,8 +83,8 @@ class RetryPolicy:
         max_delay: Seconds, or a timedelta, that no delay exceeds. Without it, a year.
         jitter: The fraction of a delay that is left to chance, 0 to 1: with 0.25 a delay of 8 s lasts between 6 s and
             8 s, with 1 between none and 8 s. It keeps many tasks that failed together from coming back together.
-        retry_on: Which exceptions are retried: a class, a tuple of classes, or a function that takes the exception and
-            returns whether to retry.
+        retry_on: Which exceptions are retried: a class, a tuple of classes, or a function that takes the exception (a
+            group as it is) and returns whether to retry.
 
     Raises:
         InvalidOption: An argument is out of its range.
@@ -115,17 +143,15 @@ class RetryPolicy:
             exception: What the attempt raised.
             attempt: The number of that attempt, from 1.
         """
-        if attempt >= self.attempts or not isinstance(exception, Exception):
+        if attempt >= self.attempts or not issubclass(type(exception), Exception):
             return False
         retry_on = self.retry_on
-        if isinstance(retry_on, type):
-            return isinstance(exception, retry_on)
-        if not callable(retry_on):
-            return isinstance(exception, retry_on)
         try:
-            return bool(retry_on(exception))
-        except BaseException as error:  # noqa: BLE001 - it says nothing about the task's own error, which must not be lost.
-            exception.add_note(f"Not retried: the retry_on function of the task raised {type(error).__name__}: {error}")
+            if isinstance(retry_on, type | tuple):
+                return _is_named(exception, cast("_Kinds", retry_on if isinstance(retry_on, tuple) else (retry_on,)))
+            return not any(map(_is_refusal, leaves_of(exception))) and bool(retry_on(cast("Exception", exception)))
+        except BaseException as error:  # noqa: BLE001 - it says nothing about the task's own error, which must not be lost
+            _note(exception, f"the retry_on function of the task raised {describe(error)}")
             return False
 
     def delay_after(self, attempt: int, random: Random) -> float:
@@ -143,6 +169,41 @@ class RetryPolicy:
             except OverflowError:
                 delay = longest if delay else 0.0
         return min(delay, longest) * (1.0 - self.jitter * random.random())
+
+
+def delay_before_next(policy: RetryPolicy, exception: BaseException, attempt: int) -> float | None:
+    """Return after how many seconds another attempt follows a failed one; None when none does. Never raises.
+
+    Args:
+        policy: The task's.
+        exception: What the attempt raised.
+        attempt: The number of that attempt, from 1.
+    """
+    try:
+        if not policy.should_retry(exception, attempt):
+            return None
+        return seconds(policy.delay_after(attempt, _random), "the delay")
+    except BaseException as error:  # noqa: BLE001 - of a class that the user has derived
+        _note(exception, f"the retry policy of the task raised {describe(error)}")
+        return None
+
+
+def _is_named(exception: BaseException, kinds: _Kinds) -> bool:
+    """Return whether classes name an exception, or else every leaf of a group."""
+    groups = tuple(kind for kind in kinds if issubclass(kind, BaseExceptionGroup))
+    refusals = tuple(kind for kind in kinds if issubclass(kind, _REFUSALS))
+    return isinstance(exception, groups) or all(
+        isinstance(leaf, refusals if _is_refusal(leaf) else kinds) for leaf in leaves_of(exception)
+    )
+
+
+def _is_refusal(exception: BaseException) -> bool:
+    return issubclass(type(exception), _REFUSALS)
+
+
+def _note(exception: BaseException, reason: str) -> None:
+    with suppress(BaseException):  # An exception of the user's may take no notes.
+        BaseException.add_note(exception, f"Not retried: {reason}")
 
 
 def _count(value: object) -> int:

@@ -10,8 +10,23 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from cloacina import InvalidOption, RetryPolicy, TaskCancelled
-from cloacina.retry import LONGEST, seconds
+from cloacina import (
+    CloacinaError,
+    ConcurrentWait,
+    ConditionError,
+    ContextError,
+    ContextSealed,
+    HandleConsumed,
+    InvalidOption,
+    InvalidTaskResult,
+    NotJSONSerializable,
+    RetryPolicy,
+    StoreUnavailable,
+    TaskCancelled,
+    TaskTimeout,
+    WaitTimeout,
+)
+from cloacina.retry import LONGEST, delay_before_next, seconds
 
 YEAR = 365 * 86_400.0
 
@@ -106,6 +121,60 @@ def test_retry_on_chooses_exceptions_by_predicate() -> None:
     policy = RetryPolicy(attempts=2, retry_on=lambda error: "429" in str(error))
     assert policy.should_retry(RuntimeError("status 429"), 1) is True
     assert policy.should_retry(RuntimeError("status 404"), 1) is False
+
+
+LOST, WRONG = ConnectionError("lost"), KeyError("price")
+NOT_JSON = NotJSONSerializable("found a set")
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "error", "follows"),
+    [
+        (ConnectionError, ExceptionGroup("", [LOST, LOST]), True),
+        (ConnectionError, ExceptionGroup("", [LOST, WRONG]), False),
+        (ConnectionError, ExceptionGroup("", [LOST, ExceptionGroup("", [LOST])]), True),
+        (ConnectionError, ExceptionGroup("", [LOST, ExceptionGroup("", [WRONG])]), False),
+        ((KeyError, ConnectionError), ExceptionGroup("", [LOST, WRONG]), True),
+        (Exception, ExceptionGroup("", [LOST, WRONG]), True),
+        (Exception, BaseExceptionGroup("", [LOST, SystemExit()]), False),
+        (ExceptionGroup, ExceptionGroup("", [WRONG]), True),
+        (ExceptionGroup, LOST, False),
+        (lambda error: isinstance(error, ExceptionGroup), ExceptionGroup("", [WRONG]), True),
+        (Exception, NOT_JSON, False),
+        (CloacinaError, NOT_JSON, False),
+        (lambda _: True, NOT_JSON, False),
+        (lambda _: True, ExceptionGroup("", [LOST, NOT_JSON]), False),
+        (Exception, ExceptionGroup("", [LOST, NOT_JSON]), False),
+        (NotJSONSerializable, NOT_JSON, True),
+        ((ContextError, ConnectionError), ExceptionGroup("", [LOST, NOT_JSON]), True),
+        (Exception, ContextSealed("written late"), False),
+        (Exception, HandleConsumed("used again"), False),
+        (Exception, ConcurrentWait("two at once"), False),
+        (Exception, InvalidTaskResult("returned 5"), False),
+        (Exception, InvalidOption("attempts is 0"), False),
+        (Exception, TaskTimeout("too long"), True),
+        (Exception, WaitTimeout("not met"), True),
+        (Exception, ConditionError("it raised"), True),
+        (Exception, StoreUnavailable("locked"), True),
+    ],
+)
+def test_what_is_worth_another_attempt(retry_on: Any, error: BaseException, follows: bool) -> None:
+    assert RetryPolicy(attempts=2, retry_on=retry_on).should_retry(error, 1) is follows
+
+
+class Patient(RetryPolicy):
+    """A policy of a class of the user's."""
+
+    def delay_after(self, attempt: int, random: Random) -> float:
+        return float("nan")
+
+
+def test_a_policy_that_is_derived_and_wrong_retries_nothing_and_says_so() -> None:
+    error = ConnectionError("lost")
+    assert delay_before_next(Patient(attempts=2), error, 1) is None
+    assert error.__notes__[0].startswith(
+        "Not retried: the retry policy of the task raised InvalidOption: the delay is nan"
+    )
 
 
 def test_a_predicate_that_raises_means_no_and_says_so_on_the_error() -> None:

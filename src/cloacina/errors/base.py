@@ -36,7 +36,10 @@ class CloacinaError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.message} [{self.code}] {documentation_url(self.code)}"
+        # A class of the user's may have an `__init__` of its own, which leaves it without a message.
+        message: object = getattr(self, "message", None)
+        text = message if isinstance(message, str) else super().__str__()
+        return f"{text} [{self.code}] {documentation_url(self.code)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default rebuilds from args alone, which fails for subclasses that take more than a message.

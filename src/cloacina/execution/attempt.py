@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +16,8 @@ from cloacina.execution.ids import new_id
 from cloacina.execution.outcome import CANCELLED, Outcome
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
+from cloacina.membrane import Log
+from cloacina.retry import delay_before_next
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _NO_LIMIT = nullcontext()
 _ROUNDING_SECONDS = 1e-6
 
-logger = logging.getLogger("cloacina.execution")
+logger = Log("cloacina.execution")
 
 
 class AttemptOwner(Protocol):
@@ -352,15 +353,17 @@ class Attempt:
         """Report the outcome of a body that goes on in its thread, with its slot."""
         self._context.discard()
         self._stop_clock()
-        if (slot := self.token.slot) is not None:
+        slot = self.token.slot
+        if slot is not None:
             self._write_event(EventType.SLOT_KEPT, slot)
+        self._end(outcome, slot)
+        if slot is not None:
             logger.warning(
                 "task %r goes on in its thread and keeps slot %d",
                 self.task.definition.id,
                 slot,
                 extra={"execution_id": self.task.execution_id, "task_id": self.task.definition.id},
             )
-        self._end(outcome, slot)
 
     # ── The time it may hold a slot ──────────────────────────────────────────────────────────────────────────────────
 
@@ -393,7 +396,7 @@ class Attempt:
             self._scope.cancel()
         if not self.task.definition.is_async:
             error = self._timeout_error()
-            if not self.task.definition.retry.should_retry(error, self.task.attempt):
+            if delay_before_next(self.task.definition.retry, error, self.task.attempt) is None:
                 self._give_up(Outcome(TaskStatus.FAILED, error=error, is_last=True))
 
     def _timeout_error(self) -> TaskTimeout:

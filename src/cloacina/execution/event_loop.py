@@ -9,7 +9,6 @@ against anyio. See adr/0002.
 from __future__ import annotations
 
 import contextvars
-import logging
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import anyio
 import anyio.lowlevel
 
+from cloacina.membrane import Log
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine, Generator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-logger = logging.getLogger("cloacina.execution")
+logger = Log("cloacina.execution")
 
 
 class OneShot(Protocol[T]):

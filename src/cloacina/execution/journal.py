@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Protocol
+
+from cloacina.membrane import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import EventLoop
     from cloacina.store.changes import Unit
 
-logger = logging.getLogger("cloacina.execution")
+logger = Log("cloacina.execution")
 
 
 class Write(Protocol):

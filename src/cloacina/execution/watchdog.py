@@ -11,7 +11,6 @@ while the loop's thread took no processor time; or it sees the debugger.
 
 from __future__ import annotations
 
-import logging
 import sys
 import sysconfig
 import threading
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cloacina.execution.attempt import Attempt
 from cloacina.execution.handle import EngineTaskHandle
+from cloacina.membrane import Log, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import EventLoop
     from cloacina.execution.task_execution import TaskExecution
 
-logger = logging.getLogger("cloacina.watchdog")
+logger = Log("cloacina.watchdog")
 
 BEARABLE_SECONDS: Final = 0.5
 """How long the event loop may take for a turn."""
@@ -74,7 +74,7 @@ class Watchdog:
         try:
             threading.Thread(target=self._watch, name="cloacina-watchdog", daemon=True).start()
         except RuntimeError as error:
-            logger.warning("nobody watches whether the event loop is blocked: %s", error)
+            logger.warning("nobody watches whether the event loop is blocked: %s", describe(error))
 
     def _watch(self) -> None:
         while not self._end.is_set():

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 from functools import partial, wraps
 from itertools import count
-from random import Random
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol
 
 from cloacina.context import decode, encode_mapping
 from cloacina.execution.attempt import Attempt
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
-from cloacina.scheduling.failure import error_record
+from cloacina.membrane import Log
+from cloacina.retry import delay_before_next
+from cloacina.scheduling.failure import error_record, in_a_line
 from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver, encode_changes
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-logger = logging.getLogger("cloacina.scheduling")
-
-_random = Random()  # noqa: S311 - spreads retries, guards nothing
+logger = Log("cloacina.scheduling")
 
 _FINAL_EVENTS = {
     TaskStatus.COMPLETED: EventType.TASK_COMPLETED,
@@ -241,13 +239,14 @@ class ExecutionRun:
             self._complete(position, outcome.changes or {}, now, slot)
             return
         if outcome.error is not None:
-            follows = not outcome.is_last and self._verdict is None
-            follows = follows and task.definition.retry.should_retry(outcome.error, task.attempt)
+            is_last = outcome.is_last or self._verdict is not None
+            # First, because that may leave a note on the error.
+            delay = None if is_last else delay_before_next(task.definition.retry, outcome.error, task.attempt)
             record = error_record(outcome.error, task.definition.id, task.attempt)
-            if follows:
-                self._retry(position, attempt.base, record, now, slot)
-            else:
+            if delay is None:
                 self._fail(position, record, now, slot)
+            else:
+                self._retry(attempt, record, delay, now, slot)
             return
         self._finish_task(task, TaskStatus.CANCELLED, now, slot)
 
@@ -275,19 +274,19 @@ class ExecutionRun:
             if not users:
                 self._states[dependency] = None
 
-    def _retry(self, position: int, base: Mapping[str, str], record: ErrorRecord, now: float, slot: int | None) -> None:
-        task = self.tasks[position]
-        delay = task.definition.retry.delay_after(task.attempt, _random)
+    def _retry(self, attempt: Attempt, record: ErrorRecord, delay: float, now: float, slot: int | None) -> None:
+        task = attempt.task
         task.status = TaskStatus.PENDING
         task.sub_status = None
         task.error = record.to_json()
-        detail = json.dumps({"delay": round(delay, 6), "error": f"{record.type}: {record.message}"})
+        detail = json.dumps({"delay": round(delay, 6), "error": in_a_line(record)})
         self._resources.write((task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)))
-        message = "attempt %(attempt)d of task %(task)r failed, the next follows in %(delay).3g s: %(error)s"
-        self._log(logging.INFO, message, task, record, delay)
         if self._retries is None:
             self._retries = {}
-        self._retries[position] = self._resources.timers.call_after(delay, partial(self._retry_is_due, position, base))
+        due = partial(self._retry_is_due, task.position, attempt.base)
+        self._retries[task.position] = self._resources.timers.call_after(delay, due)
+        message = "attempt %(attempt)d of task %(task)r failed, the next follows in %(delay).3g s: %(error)s"
+        self._log(logger.info, message, task, record, delay)
 
     @_fails_alone
     def _retry_is_due(self, position: int, base: Mapping[str, str]) -> None:
@@ -303,11 +302,11 @@ class ExecutionRun:
         task.error = record.to_json()
         if self.error is None:
             self.error = record
-        if task.attempt:
-            self._log(logging.WARNING, "attempt %(attempt)d of task %(task)r failed, the last: %(error)s", task, record)
-        else:
-            self._log(logging.WARNING, "task %(task)r cannot start: %(error)s", task, record)
         self._finish_task(task, TaskStatus.FAILED, now, slot)
+        if task.attempt:
+            self._log(logger.warning, "attempt %(attempt)d of task %(task)r failed, the last: %(error)s", task, record)
+        else:
+            self._log(logger.warning, "task %(task)r cannot start: %(error)s", task, record)
 
     def _skip_descendants(self, position: int, now: float) -> list[Change]:
         detail = json.dumps({"because": self.tasks[position].definition.id})
@@ -569,7 +568,9 @@ class ExecutionRun:
     def _event(self, kind: EventType, at: float) -> Change:
         return changes.event(self.id, next(self._event_numbers), None, None, kind, at)
 
-    def _log(self, level: int, message: str, task: TaskExecution, record: ErrorRecord, delay: float = 0.0) -> None:
-        task_id, error = task.definition.id, f"{record.type}: {record.message}"
-        words = {"attempt": task.attempt, "task": task_id, "error": error, "delay": delay}
-        logger.log(level, message, words, extra={"execution_id": self.id, "task_id": task_id})
+    def _log(
+        self, tell: Callable[..., None], message: str, task: TaskExecution, record: ErrorRecord, delay: float = 0.0
+    ) -> None:
+        task_id = task.definition.id
+        words = {"attempt": task.attempt, "task": task_id, "error": in_a_line(record), "delay": delay}
+        tell(message, words, extra={"execution_id": self.id, "task_id": task_id})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextvars
-import logging
 from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 
 from cloacina.errors import RunnerClosed
+from cloacina.membrane import Log
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
 from cloacina.store.changes import NEW_EXECUTION
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cloacina.store.changes import Change, Unit
     from cloacina.workflow import Workflow
 
-logger = logging.getLogger("cloacina.scheduling")
+logger = Log("cloacina.scheduling")
 
 _AT_ONCE = 500
 """How many executions are made, started or cancelled before the loop gets its turn."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cloacina.membrane import Log, describe
 from cloacina.store.changes import EVENT, STATES
 from cloacina.store.faults import Fault, fault_of, pauses
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cloacina.store.changes import Unit
     from cloacina.store.statements import Statement
 
-logger = logging.getLogger("cloacina.store")
+logger = Log("cloacina.store")
 
 _KINDS = EVENT + 1
 # At most 14 parameters a row: below the 999 that older builds of SQLite take.
@@ -79,12 +79,15 @@ class GroupCommit:
                 if fault_of(error) not in {Fault.LOCKED, Fault.EXHAUSTED}:
                     raise
                 now = time.monotonic()
+                is_first = give_up_at is None
                 if give_up_at is None:
                     give_up_at = now + self._retry_for
-                    reason = str(error) or type(error).__name__
-                    logger.warning("The database cannot be written (%s); trying for %g s", reason, self._retry_for)
                 if now >= give_up_at:
                     raise
+                if is_first:
+                    logger.warning(
+                        "The database cannot be written (%s); trying for %g s", describe(error), self._retry_for
+                    )
             else:
                 return refused
             time.sleep(next(pausing))

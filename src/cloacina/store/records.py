@@ -168,9 +168,9 @@ class ErrorRecord:
     type: str
     """The qualified name of the exception's class, such as `ValueError` or `httpx.ConnectError`."""
     message: str
-    """The exception's text."""
+    """The exception's text, of a group the texts of the exceptions in it; of a long one, 20 000 characters."""
     traceback: str
-    """The formatted traceback, with the causes; empty when there is none."""
+    """The formatted traceback, with the causes; texts that are longer than a thousand characters are cut in it."""
     code: str | None
     """The code of one of Cloacina's own errors, such as `CLO-1303`; None for any other exception."""
 

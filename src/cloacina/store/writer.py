@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
+from cloacina.membrane import LONGEST_LINE, Log, text_of
 from cloacina.store.changes import words_of
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cloacina.store.changes import Unit
     from cloacina.store.database import Database
 
-logger = logging.getLogger("cloacina.store")
+logger = Log("cloacina.store")
 
 T = TypeVar("T")
 
@@ -178,8 +178,9 @@ class Writer:
             try:
                 self._database.check_in_place(at_once=True)
             except OSError as error:
-                self._give_up(error)
+                self._cause = error
                 self._settle([], self._not_stored([]))
+                self._log_failure()
 
     def _take(self) -> tuple[list[Batch], Batch | _Job[Any] | None]:
         """Wait for work; return all batches that are queued, and what stopped the taking: a job or the end (None)."""
@@ -197,17 +198,21 @@ class Writer:
 
     def _commit(self, batches: list[Batch]) -> None:
         units = [unit for units, _ in batches for unit in units]
-        if self._cause is None:
+        is_first = self._cause is None
+        if is_first:
             try:
                 self._database.check_in_place()
                 refused = self._group_commit.commit(units)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the loop must hear of it, and go on with that
-                self._give_up(error)
+                # Nothing is written any more: what follows a lost change would not fit to what is stored.
+                self._cause = error
             else:
                 calls = [on_commit for _, on_commit in batches if on_commit]
                 self._settle(batches, self._some_refused(batches, units, refused) if refused else calls)
                 return
         self._settle(batches, self._not_stored(units))
+        if is_first:
+            self._log_failure()
 
     def _some_refused(
         self, batches: list[Batch], units: list[Unit], refused: Mapping[int, Exception]
@@ -230,8 +235,8 @@ class Writer:
             self._post(partial(self._hand_back, len(batches), calls))
         except Exception:
             # The loop has ended: nobody is left to be told.
-            logger.exception("%d batches were written after the event loop had ended", len(batches))
             self._handed_back += len(batches)
+            logger.exception("%d batches were written after the event loop had ended", len(batches))
 
     def _hand_back(self, batches: int, calls: Sequence[Callable[[], None]]) -> None:
         """Tell of batches, in the loop's thread: many of them in portions, between which others have their turn."""
@@ -267,19 +272,18 @@ class Writer:
 
     def _refuse(self, unit: Unit, cause: Exception) -> None:
         failure = StoreWriteFailed(
-            f"The database refused to store {words_of(unit)}: {cause}. Nothing else is affected."
+            f"The database refused to store {words_of(unit)}: {text_of(cause, LONGEST_LINE)}. Nothing else is affected."
         )
         failure.__cause__ = cause
         self._on_refusal(unit, failure)
 
-    def _give_up(self, cause: BaseException) -> None:
-        """Write nothing any more: what follows a lost change would not fit to what is stored."""
-        self._cause = cause
-        logger.error("Nothing can be written to %s any more", self._database.address, exc_info=cause)
+    def _log_failure(self) -> None:
+        logger.error("Nothing can be written to %s any more", self._database.address, exc_info=self._cause)
 
     def _gone(self) -> StoreWriteFailed:
+        cause = "" if self._cause is None else text_of(self._cause, LONGEST_LINE)
         failure = StoreWriteFailed(
-            f"Nothing can be written to {self._database.address} any more: {self._cause}. "
+            f"Nothing can be written to {self._database.address} any more: {cause}. "
             "What was committed is kept; mend the storage and start the runner again."
         )
         failure.__cause__ = self._cause

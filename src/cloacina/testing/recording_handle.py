@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
 from cloacina.execution.waiting.arguments import check_polling, time_limit
-from cloacina.execution.waiting.wording import count, describe, limit_of
+from cloacina.execution.waiting.wording import count, limit_of
 from cloacina.handle import RAISE
+from cloacina.membrane import describe
 from cloacina.testing.polling import RecordedWait, names
 from cloacina.testing.virtual_clock import VirtualClock
 

@@ -30,8 +30,9 @@ from cloacina.errors import ConditionError, WaitTimeout
 from cloacina.execution.waiting.arguments import returns_awaitable
 from cloacina.execution.waiting.conditions import call_condition
 from cloacina.execution.waiting.timers import Timer
-from cloacina.execution.waiting.wording import count, describe, limit_of, name_of
+from cloacina.execution.waiting.wording import count, limit_of
 from cloacina.handle import RAISE
+from cloacina.membrane import describe, name_of
 from cloacina.store import changes
 from cloacina.store.records import WaitPhase
 
