@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from cloacina.errors import InvalidOption, StoreError, StoreTooNew, StoreUnavail
 from cloacina.store import Database, Writer, changes, queries, schema
 from cloacina.store.changes import Change
 from cloacina.store.schema import NEWEST_REVISION
+from unprivileged import public_folder, run_unprivileged
 
 
 def open_and_close(url: str | Path) -> None:
@@ -211,46 +210,36 @@ def test_damaged_database_is_refused(tmp_path: Path) -> None:
         Database.open(path)
 
 
-READ_ONLY = """
-import os, sys
+OPEN = (
+    """
+import sys
 from pathlib import Path
 from cloacina.errors import StoreUnavailable
 from cloacina.store import Database
-if os.geteuid() == 0:  # to whom no file is read-only
-    os.setgid(65534)
-    os.setuid(65534)
+""",
+    """
 try:
     Database.open(Path(sys.argv[1]))
 except StoreUnavailable as error:
     print(error)
-"""
-
-
-@pytest.fixture
-def public_folder() -> Iterator[Path]:
-    """Yield a folder that another user can reach, unlike those of pytest."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
+""",
+)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 @pytest.mark.parametrize("what", ["file", "folder", "new file", "unreadable file"])
-def test_what_cannot_be_written_is_refused_with_its_name(public_folder: Path, what: str) -> None:
-    path = public_folder / "store.db"
-    if what != "new file":
-        open_and_close(path)
-        path.chmod({"file": 0o444, "folder": 0o666, "unreadable file": 0o000}[what])
-    public_folder.chmod(0o777 if what == "file" else 0o555)
+def test_what_cannot_be_written_is_refused_with_its_name(what: str) -> None:
+    with public_folder() as folder:
+        path = folder / "store.db"
+        if what != "new file":
+            open_and_close(path)
+            path.chmod({"file": 0o444, "folder": 0o666, "unreadable file": 0o000}[what])
+        folder.chmod(0o777 if what == "file" else 0o555)
 
-    child = subprocess.run(
-        [sys.executable, "-c", READ_ONLY, str(path)], capture_output=True, text=True, check=True, cwd="/"
-    )
+        printed = run_unprivileged(*OPEN, path)
 
-    assert f"{path}" in child.stdout
-    assert StoreUnavailable.code in child.stdout
+    assert f"{path}" in printed
+    assert StoreUnavailable.code in printed
 
 
 def test_locked_database_is_refused_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import errno
 import json
 import os
 import subprocess
-import sys
 import threading
 from io import StringIO
 from pathlib import Path
@@ -375,14 +374,6 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(project: Pat
         build_package(project, tmp_path / "file" / "below")
     with pytest.raises(OutputNotWritable, match="is a folder"):
         build_package(project, tmp_path / "out")
-
-
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="permissions do not bind this user")
-def test_a_read_only_folder_is_refused_before_the_work(project: Path, tmp_path: Path) -> None:
-    tmp_path.joinpath("closed").mkdir(mode=0o500)
-
-    with pytest.raises(OutputNotWritable, match="not writable"):
-        build_package(project, tmp_path / "closed")
 
 
 @pytest.mark.parametrize("place", ["take_snapshot", "write_archive"])
