@@ -14,7 +14,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.errors import NotJSONSerializable
-from cloacina.json_mends import mend_for, name_of
+from cloacina.json_mends import mend_for
+from cloacina.membrane.words import full_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -202,7 +203,7 @@ def _check_key(key: Any) -> None:
 def _described(key: object) -> str:
     """Return a key that is no string, in words. The repr of other classes than these may do anything."""
     kind = type(key)
-    name = name_of(kind)
+    _, name = full_name(kind)
     return f"{key!r} ({name})" if kind in _PLAIN else f"of the type {name}"
 
 
@@ -245,7 +246,7 @@ def _check_other(kind: Any, value: Any, depth: int) -> None:
     elif issubclass(kind, float):
         _check(float.__float__(value), depth)
     else:
-        raise _Refused(f"is a {name_of(kind)}, which JSON cannot hold. {mend_for(kind)}")
+        raise _Refused(f"is a {full_name(kind)[1]}, which JSON cannot hold. {mend_for(kind)}")
 
 
 def _check_items(value: dict[Any, Any], depth: int) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cloacina.membrane.words import full_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -94,29 +96,24 @@ TRAITS: Final[Mapping[str, str]] = {
 """What to do about values of other classes, by what they define; the first that fits stands."""
 
 
-def _short(module: str, name: str) -> str:
-    return f"{module.partition('.')[0]}.{name}"
-
-
 _OTHERWISE: Final = "Write None, booleans, numbers, strings, lists, and dicts with string keys"
-_BY_NAME: Final = {_short(*name.rpartition(".")[::2]): mend for mend, names in MENDS.items() for name in names}
 
 
 def mend_for(kind: type) -> str:
     """Return what to write instead of a value of a class."""
-    try:
-        # Around what the class or its metaclass may have put in the place of these attributes.
-        line = type.__dict__["__mro__"].__get__(kind)[:-1]
-        for base in line:
-            name = _short(type.__getattribute__(base, "__module__"), name_of(base))
-            if name in _BY_NAME:
-                return _BY_NAME[name]
-        defined = {name for base in line for name in type.__dict__["__dict__"].__get__(base)}
-    except Exception:  # noqa: BLE001 - a class can be made to answer its module with anything, or to raise.
-        return _OTHERWISE
+    # Around what the class or its metaclass may have put in the place of these attributes.
+    line = _line(kind)[:-1]
+    for base in line:
+        if (mend := _BY_NAME.get(_short(*full_name(base)))) is not None:
+            return mend
+    defined = {name for base in line for name in _names(base)}
     return next((mend for trait, mend in TRAITS.items() if trait in defined), _OTHERWISE)
 
 
-def name_of(kind: type) -> str:
-    """Return the name of a class, whatever its metaclass says."""
-    return str(type.__dict__["__qualname__"].__get__(kind))
+def _short(module: str, name: str) -> str:
+    return f"{module.partition('.')[0]}.{name}"
+
+
+_BY_NAME: Final = {_short(*name.rpartition(".")[::2]): mend for mend, names in MENDS.items() for name in names}
+_line: Final = vars(type)["__mro__"].__get__
+_names: Final = vars(type)["__dict__"].__get__

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloacina.context import Context, encode_values
 from cloacina.errors import NotJSONSerializable, UnknownWorkflow, join_names
-from cloacina.json_mends import name_of
+from cloacina.membrane import short_name
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class WorkflowRegistry:
             message = f"no workflow {workflow!r} is registered with this runner; registered: {known}"
             raise UnknownWorkflow(message)
         message = (
-            f"a runner runs a Workflow, or one registered by name; got a {name_of(type(workflow))}. Make a workflow of"
-            " tasks: Workflow('name', tasks=[first, second])"
+            f"a runner runs a Workflow, or one registered by name; got a {short_name(type(workflow))}. Make a workflow"
+            " of tasks: Workflow('name', tasks=[first, second])"
         )
         raise UnknownWorkflow(message)
 
@@ -65,8 +65,8 @@ def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dic
         context = {}
     if not isinstance(context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
         message = (
-            f"an initial context is a mapping of strings to JSON values; got a {name_of(type(context))}. Pass a dict,"
-            " such as model.model_dump(mode='json') of a pydantic model"
+            f"an initial context is a mapping of strings to JSON values; got a {short_name(type(context))}. Pass a"
+            " dict, such as model.model_dump(mode='json') of a pydantic model"
         )
         raise NotJSONSerializable(message)
     values = context.to_dict() if isinstance(context, Context) else dict(context)

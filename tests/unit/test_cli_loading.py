@@ -192,6 +192,7 @@ def test_cycle_is_refused_with_its_own_error(write: Write) -> None:
         ("flow.ipynb", b"{}", r"flow\.ipynb is a notebook; .*`jupyter nbconvert --to script`"),
         ("flow.py", b"x = '\xff'", r"flow\.py(, line 1)? is not valid Python"),
         ("flow.py", b"class E(BaseException): ...\nraise E('odd')", r"flow\.py, line 2 raised .* imported: E: odd"),
+        ("flow.py", b"class E(Exception):\n def __str__(self): 1 / 0\nraise E", "line 3 raised .*E: <its text cannot"),
     ],
 )
 def test_what_is_no_python_file_is_told_apart(

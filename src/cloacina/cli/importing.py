@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloacina.errors import CloacinaError, DefinitionError, FileNotLoadable, join_names
+from cloacina.errors import DefinitionError, FileNotLoadable, join_names
+from cloacina.membrane import describe
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -179,10 +180,9 @@ def _as_refusals(path: Path | None, root: Path) -> Generator[None]:
             " `if __name__ == '__main__':`."
         ) from error
     except BaseException as error:
-        text = error.message if isinstance(error, CloacinaError) else " ".join(str(error).split())
-        raised = f"{type(error).__name__}: {text}".rstrip(": ")
+        raised = " ".join(describe(error).split())
         message = f"{_place(error, path, root)} raised while it was imported: {raised}."
-        if path is not None and isinstance(error, ImportError) and "no known parent package" in text:
+        if path is not None and isinstance(error, ImportError) and "no known parent package" in raised:
             message += (
                 f" {path.parent.name} has no __init__.py, so the file is imported as a script is. Run it as a module,"
                 f" from the folder above: cloacina run {path.parent.name}.{path.stem}"
