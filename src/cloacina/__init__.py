@@ -1,7 +1,7 @@
 """Cloacina: an embedded workflow engine in which waiting costs nothing.
 
 What describes workflows is loaded with the package, and needs the standard library only. What runs them (`Runner`,
-`AsyncRunner`, and the records they return) is loaded when it is first used.
+`AsyncRunner`) or asks about them (`Client`, `AsyncClient`), and the records they return, are loaded when first used.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from cloacina.errors import (
     DuplicateTask,
     EmptyWorkflow,
     ExecutionCancelled,
+    ExecutionEnded,
     ExecutionError,
     ExecutionFailed,
     HandleConsumed,
     HandleError,
+    InvalidAnswer,
     InvalidInput,
     InvalidName,
     InvalidOption,
@@ -35,6 +37,7 @@ from cloacina.errors import (
     NoTaskHandle,
     NotJSONSerializable,
     PackageError,
+    QuestionClosed,
     RunnerClosed,
     StoreError,
     StoreTooNew,
@@ -45,6 +48,7 @@ from cloacina.errors import (
     ThreadUnavailable,
     UnknownDependency,
     UnknownExecution,
+    UnknownQuestion,
     UnknownWorkflow,
     UnsupportedDatabase,
     WaitTimeout,
@@ -55,6 +59,8 @@ from cloacina.task import RetryPolicy, TaskDefinition, task
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
+    from cloacina.async_client import AsyncClient, AsyncClientExecution
+    from cloacina.client import Client, ClientExecution
     from cloacina.execution.slots import SlotPool, SlotToken
     from cloacina.runner import AsyncRunner, BlockingExecution, Execution, Runner
     from cloacina.store.records import (
@@ -76,9 +82,13 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AsyncClient",
+    "AsyncClientExecution",
     "AsyncRunner",
     "BlockingExecution",
     "BlockingTaskHandle",
+    "Client",
+    "ClientExecution",
     "CloacinaError",
     "ConcurrentWait",
     "ConditionError",
@@ -95,6 +105,7 @@ __all__ = [
     "EventType",
     "Execution",
     "ExecutionCancelled",
+    "ExecutionEnded",
     "ExecutionError",
     "ExecutionFailed",
     "ExecutionRecord",
@@ -102,6 +113,7 @@ __all__ = [
     "ExecutionStatus",
     "HandleConsumed",
     "HandleError",
+    "InvalidAnswer",
     "InvalidInput",
     "InvalidName",
     "InvalidOption",
@@ -111,6 +123,7 @@ __all__ = [
     "NoTaskHandle",
     "NotJSONSerializable",
     "PackageError",
+    "QuestionClosed",
     "QuestionRecord",
     "RetryPolicy",
     "Runner",
@@ -133,6 +146,7 @@ __all__ = [
     "ThreadUnavailable",
     "UnknownDependency",
     "UnknownExecution",
+    "UnknownQuestion",
     "UnknownWorkflow",
     "UnsupportedDatabase",
     "WaitKind",
@@ -151,6 +165,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 _LAZY: Final = {
+    "cloacina.async_client": ("AsyncClient", "AsyncClientExecution"),
+    "cloacina.client": ("Client", "ClientExecution"),
     "cloacina.execution.slots": ("SlotPool", "SlotToken"),
     "cloacina.runner": ("AsyncRunner", "BlockingExecution", "Execution", "Runner"),
     "cloacina.store.records": (

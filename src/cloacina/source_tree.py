@@ -5,6 +5,7 @@ are not parsed: they may have thousands of lines, and a thousand tasks.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import dis
@@ -47,16 +48,13 @@ def _compiles_to(tree: ast.Module, code: CodeType) -> bool:
         return True
     # A method of what a module has imported is called by other instructions than one of its own.
     names = [ast.alias(name=name) for name in _maybe_imported(code)]
-    if not names:
-        return False
     imports = ast.fix_missing_locations(ast.Import(names=names))
     return own in _compiled(ast.Module(body=[imports, *tree.body], type_ignores=[]), code)
 
 
 def _compiled(tree: ast.Module, code: CodeType) -> Iterator[str]:
     """Yield what functions of that name compile to."""
-    # What `from __future__ import annotations` has bound: the feature, whose flag tells that a module has imported it.
-    flags = code.co_flags & annotations.compiler_flag
+    flags = code.co_flags & __future__.annotations.compiler_flag
     module = compile(tree, code.co_filename, "exec", flags, dont_inherit=True)
     return ("".join(code_text(each)) for each in _codes(module) if each.co_name == code.co_name)
 

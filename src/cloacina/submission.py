@@ -1,13 +1,17 @@
-"""What a runner accepts as the start of an execution: a workflow and its initial context, checked and encoded."""
+"""What runners and clients accept as the start of an execution: a workflow and its context, checked and encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cloacina.context import Context, encode_values
+from cloacina.context import Context, encode_mapping, encode_values
 from cloacina.errors import NotJSONSerializable, UnknownWorkflow, join_names
+from cloacina.execution.ids import new_id
 from cloacina.membrane import short_name
+from cloacina.store.records import TaskStatus
+from cloacina.store.requests import NewExecution, NewTask
+from cloacina.task import check_name
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -31,6 +35,10 @@ class WorkflowRegistry:
             _ = self.find(workflow).graph
             self._workflows[workflow.name] = workflow
 
+    def get(self, name: str) -> Workflow | None:
+        """Return the workflow that is registered by a name."""
+        return self._workflows.get(name)
+
     def find(self, workflow: Workflow | str) -> Workflow:
         """Return a workflow, by its name or as it is.
 
@@ -52,10 +60,11 @@ class WorkflowRegistry:
         raise UnknownWorkflow(message)
 
 
-def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dict[str, str]:
+def encode_context(workflow: Workflow | None, context: Mapping[str, Any] | None) -> dict[str, str]:
     """Return an initial context as JSON text by key, validated by the workflow's input model if it has one.
 
     What the model fills in or converts is part of the context; keys that the model does not know stay as they are.
+    Without the workflow, whoever runs it validates the context.
 
     Raises:
         NotJSONSerializable: It is not a mapping, or holds what JSON cannot hold.
@@ -70,7 +79,7 @@ def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dic
         )
         raise NotJSONSerializable(message)
     values = context.to_dict() if isinstance(context, Context) else dict(context)
-    if workflow.input is None:
+    if workflow is None or workflow.input is None:
         return encode_values(values)
     # Only who has an input model pays for importing pydantic.
     from cloacina.input_model import refuse_loss, validated  # noqa: PLC0415
@@ -79,3 +88,22 @@ def encode_context(workflow: Workflow, context: Mapping[str, Any] | None) -> dic
     encoded = encode_values(values)
     refuse_loss(workflow, model)
     return encoded
+
+
+def new_execution(workflow: Workflow, context: Mapping[str, str]) -> NewExecution:
+    """Return what is to be stored of an execution: with its tasks, of which those that depend on nothing are ready."""
+    graph = workflow.graph
+    tasks = [
+        NewTask(new_id(), definition.id, TaskStatus.PENDING if dependencies else TaskStatus.READY)
+        for definition, dependencies in zip(graph.tasks, graph.dependencies, strict=True)
+    ]
+    return NewExecution(new_id(), workflow.name, workflow.version, encode_mapping(context), tasks)
+
+
+def new_execution_by_name(name: str, context: Mapping[str, str]) -> NewExecution:
+    """Return what is to be stored of an execution whose tasks only the runner knows that will take it.
+
+    Raises:
+        InvalidName: No workflow can have that name.
+    """
+    return NewExecution(new_id(), check_name(name, "name of a workflow"), "", encode_mapping(context))

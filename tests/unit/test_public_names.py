@@ -20,6 +20,8 @@ HEAVY = ["sqlalchemy", "pydantic", "alembic", "anyio._backends", "rich", "typer"
 LAZY = {
     name: module
     for module, names in {
+        "cloacina.async_client": ["AsyncClient", "AsyncClientExecution"],
+        "cloacina.client": ["Client", "ClientExecution"],
         "cloacina.execution.slots": ["SlotPool", "SlotToken"],
         "cloacina.runner": ["AsyncRunner", "BlockingExecution", "Execution", "Runner"],
         "cloacina.store.records": [

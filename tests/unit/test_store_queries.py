@@ -28,6 +28,7 @@ from cloacina.store import (
     WaitRecord,
     changes,
     queries,
+    requests,
 )
 from cloacina.store.changes import Change
 from cloacina.store.group_commit import GroupCommit
@@ -83,6 +84,9 @@ def test_execution_is_read_as_it_was_written(connection: Connection, write: Writ
     )
     assert queries.execution(connection, "e") == expected
     assert queries.executions(connection) == [expected]
+    assert queries.execution(connection, ("report", "order-17")) == expected
+    assert queries.execution(connection, ("report", "order-18")) is None
+    assert queries.events(connection, ("report", "order-18")) == []
 
 
 def test_unknown_execution_is_none_and_has_nothing(connection: Connection) -> None:
@@ -356,6 +360,11 @@ SEARCHES: dict[str, tuple[Callable[[Connection], object], str]] = {
     "open questions": (queries.questions, "INDEX ix_waits_phase"),
     "open questions without answers": (queries.questions, "INDEX ix_signals_execution_id"),
     "open questions of an execution": (lambda c: queries.questions(c, "e"), "INDEX ix_waits_execution_id"),
+    "an execution by its key": (
+        lambda c: queries.find(c, ("w", "17")),
+        "INDEX ix_workflow_executions_idempotency_key",
+    ),
+    "a signal by its key": (lambda c: requests._has_key(c, "e", "paid", "17"), "COVERING INDEX ix_signals_key"),
     "signals": (lambda c: queries.signals(c, "e"), "INDEX ix_signals_execution_id"),
 }
 

@@ -224,6 +224,28 @@ def test_job_leaves_nothing_behind(writer: Writer, loop: Loop, path: Path) -> No
     assert writer.run(lambda c: c.exec_driver_sql("SELECT count(*) FROM cloacina_revision").scalar()).result() == 1
 
 
+def test_request_sees_what_was_queued_before_and_is_committed_or_leaves_nothing(
+    writer: Writer, hold: Hold, stored_ids: StoredIds
+) -> None:
+    def double(connection: Connection, *, breaks: bool) -> int:
+        found = len(queries.executions(connection))
+        connection.exec_driver_sql("UPDATE workflow_executions SET id = id || id")
+        if breaks:
+            raise LookupError("there is none")
+        return found
+
+    let_go = hold()
+    writer.write([[execution("a")]])
+    doubled = writer.transact(partial(double, breaks=False))
+    broken = writer.transact(partial(double, breaks=True))
+    let_go()
+
+    assert doubled.result(PATIENCE_SECONDS) == 1
+    with pytest.raises(LookupError):
+        broken.result(PATIENCE_SECONDS)
+    assert stored_ids() == ["aa"]
+
+
 def test_error_of_a_job_goes_to_who_waits_for_it(writer: Writer) -> None:
     def divide(connection: Connection) -> float:
         return 1 / 0

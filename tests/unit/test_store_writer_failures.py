@@ -161,6 +161,42 @@ def test_lock_of_another_program_is_waited_for(
     assert not loop.failures
 
 
+INSERT = "INSERT INTO workflow_executions (id, workflow, workflow_version, status, created_at, context) VALUES "
+
+
+def insert(connection: Connection, row: str = "('a', 'w', 'v', 'Pending', 1.0, '{}')") -> None:
+    connection.exec_driver_sql(INSERT + row)
+
+
+@pytest.mark.parametrize("face", ["database", "writer"])
+def test_request_waits_for_the_lock_of_another_program(
+    database: Database, writer: Writer, path: Path, notice: Notice, stored_ids: StoredIds, face: str
+) -> None:
+    notice.meanwhile = Lock(path).release
+
+    if face == "database":
+        database.write(insert)
+    else:
+        writer.transact(insert).result(PATIENCE_SECONDS)
+
+    assert notice.came.is_set()
+    assert stored_ids() == ["a"]
+
+
+def test_request_that_cannot_be_written_says_so(database: Database, path: Path, stored_ids: StoredIds) -> None:
+    with pytest.raises(StoreWriteFailed, match=rf"^Nothing was written to {path}: NOT NULL constraint failed"):
+        database.write(insert, "('a', NULL, 'v', 'Pending', 1.0, '{}')")
+    lock = Lock(path)
+    with pytest.raises(StoreWriteFailed, match="database is locked"), database.connect() as connection:
+        database.transact(connection, 0.0, insert)
+    lock.release()
+    assert stored_ids() == []
+
+    path.unlink()
+    with pytest.raises(StoreWriteFailed, match="removed or replaced"), database.connect() as connection:
+        database.transact(connection, 0.0, insert)
+
+
 def fail(writer: Writer) -> None:
     """Make the database of a writer unusable."""
     writer.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON")).result(PATIENCE_SECONDS)

@@ -10,6 +10,7 @@
     │                         NoTaskHandle
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
     │                         UnknownWorkflow · UnknownExecution · RunnerClosed · ThreadUnavailable
+    │                         ExecutionEnded · UnknownQuestion · QuestionClosed · InvalidAnswer
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
     ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidContextArgument · UnknownErrorCode
     └── PackageError
@@ -62,13 +63,17 @@ from cloacina.errors.definition import (
 )
 from cloacina.errors.execution import (
     ExecutionCancelled,
+    ExecutionEnded,
     ExecutionError,
     ExecutionFailed,
+    InvalidAnswer,
     InvalidTaskResult,
+    QuestionClosed,
     RunnerClosed,
     TaskTimeout,
     ThreadUnavailable,
     UnknownExecution,
+    UnknownQuestion,
     UnknownWorkflow,
 )
 from cloacina.errors.handle import (
@@ -160,6 +165,7 @@ __all__ = [
     "EmptyWorkflow",
     "EntryModuleNotFound",
     "ExecutionCancelled",
+    "ExecutionEnded",
     "ExecutionError",
     "ExecutionFailed",
     "ExpiredSigner",
@@ -170,6 +176,7 @@ __all__ = [
     "HashMismatch",
     "ImportCheckFailed",
     "InvalidAllowedSigners",
+    "InvalidAnswer",
     "InvalidArchive",
     "InvalidContextArgument",
     "InvalidInput",
@@ -197,6 +204,7 @@ __all__ = [
     "ProjectError",
     "ProjectExists",
     "ProjectNotFound",
+    "QuestionClosed",
     "RunnerClosed",
     "SignatureError",
     "SigningUnavailable",
@@ -213,6 +221,7 @@ __all__ = [
     "UnknownDependency",
     "UnknownErrorCode",
     "UnknownExecution",
+    "UnknownQuestion",
     "UnknownSigner",
     "UnknownWorkflow",
     "UnpackableFile",

@@ -94,3 +94,39 @@ class ThreadUnavailable(ExecutionError):
     mend = (
         "Raise that limit (`ulimit -u`, a container's pids limit), or lower max_concurrent_tasks or max_blocking_waits."
     )
+
+
+class ExecutionEnded(ExecutionError):
+    """Raised when something is sent to an execution that has ended, where nobody will read it."""
+
+    code = "CLO-1311"
+    cause = "The execution is Completed, Failed or Cancelled: none of its tasks waits for anything any more."
+    mend = "Send it earlier, or submit another execution; retry() lets one go on that has failed or was cancelled."
+
+
+class UnknownQuestion(ExecutionError):
+    """Raised when an answer names a question that there is not."""
+
+    code = "CLO-1312"
+    cause = (
+        "The database holds no question of that id: it was asked in another one, or the id is that of something else."
+    )
+    mend = "Take the id from questions(), which lists what waits for an answer."
+
+
+class QuestionClosed(ExecutionError):
+    """Raised when an answer comes too late: another one was given before, or the task waits for none any more."""
+
+    code = "CLO-1313"
+    cause = (
+        "The first valid answer counts; a deadline, a cancellation or the end of the task closes a question as well."
+    )
+    mend = "Read what became of it in the message; the same answer as the first, given again, is no error."
+
+
+class InvalidAnswer(ExecutionError):
+    """Raised when an answer is not what its question asks for."""
+
+    code = "CLO-1314"
+    cause = "The value does not satisfy the JSON Schema that is stored with the question."
+    mend = "Give what the message expects. The question stays open."

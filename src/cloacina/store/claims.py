@@ -174,11 +174,7 @@ def release_dead(connection: Connection, database: Path | None, runner_id: str, 
             runners.c.status.in_(("live", "stopping")), runners.c.id != runner_id
         )
     ).all()
-    dead: list[str] = []
-    for other, seen_at in others:
-        locked = is_locked(lock_path(database, other))
-        if locked is False or (locked is None and now - seen_at > LOST_AFTER_SECONDS):
-            dead.append(other)
+    dead = [other for other, seen_at in others if is_dead(database, other, seen_at, now)]
     if dead:
         connection.execute(update(runners).where(runners.c.id.in_(dead)).values(status="dead"))
         free = workflow_executions.c.runner_id.in_(dead) & workflow_executions.c.status.in_(_UNFINISHED)
@@ -191,6 +187,12 @@ def release_dead(connection: Connection, database: Path | None, runner_id: str, 
         connection.execute(update(task_executions).where(held).values(recoveries=task_executions.c.recoveries + 1))
         connection.execute(update(workflow_executions).where(free).values(runner_id=None))
     return dead
+
+
+def is_dead(database: Path, runner_id: str, seen_at: float, now: float) -> bool:
+    """Return whether a runner of a file that was open is so no longer: it was not left, and its process has ended."""
+    locked = is_locked(lock_path(database, runner_id))
+    return locked is False or (locked is None and now - seen_at > LOST_AFTER_SECONDS)
 
 
 def claim(connection: Connection, runner_id: str, workflows: Sequence[str], limit: int) -> list[StoredExecution]:

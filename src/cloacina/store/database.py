@@ -6,14 +6,14 @@ import os
 import sqlite3
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, get_args
 
 from sqlalchemy.exc import DBAPIError
 
-from cloacina.errors import InvalidOption, StoreUnavailable, join_names
+from cloacina.errors import InvalidOption, StoreUnavailable, StoreWriteFailed, join_names
 from cloacina.store.address import Address
 from cloacina.store.connect import BEGIN, Durability, create_file, create_sqlite_engine
-from cloacina.store.faults import Fault, fault_of, pauses
+from cloacina.store.faults import Fault, Patience, fault_of, pauses
 from cloacina.store.schema import bring_up_to_date, stored_revision
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ T = TypeVar("T")
 # Seconds that opening waits for a lock of another process.
 _OPENING_PATIENCE = 10.0
 _SECONDS_BETWEEN_LOOKS = 1.0
+
+RETRY_SECONDS = 30.0
+"""How long a transaction is tried again while the database is locked or has no room."""
 
 
 class Database:
@@ -120,6 +123,62 @@ class Database:
         """
         with self.explaining("read"), self.engine.connect() as connection:
             return query(connection, *args, **kwargs)
+
+    def write(self, request: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function in a transaction of its own that writes, on a connection of its own; see `transact`."""
+        with self.connect() as connection:
+            return self.transact(connection, RETRY_SECONDS, request, *args, **kwargs)
+
+    def transact(
+        self,
+        connection: Connection,
+        retry_for: float,
+        request: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run a function in a transaction that writes, and commit what it has written; nothing when it raises.
+
+        Args:
+            connection: One that no transaction is open on.
+            retry_for: For how many seconds it is tried again while the database is locked or has no room.
+            request: A function of the connection, which is called anew for each try.
+            args: Its other arguments.
+            kwargs: As above.
+
+        Raises:
+            StoreWriteFailed: The database cannot be written, or refused what the function wrote.
+        """
+        connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
+        patience = Patience(retry_for)
+        try:
+            self.check_in_place(at_once=True)
+            while True:
+                try:
+                    with connection.begin():
+                        return request(connection, *args, **kwargs)
+                except DBAPIError as error:
+                    patience.pause_after(error)
+        except (DBAPIError, FileNotFoundError) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreWriteFailed(f"Nothing was written to {self.address}: {reason}.") from error
+
+    def data_version(self, connection: Connection) -> int:
+        """Return a number that is another one after a commit on any other connection, of any process.
+
+        Args:
+            connection: The same one each time, and nothing else is done on it.
+
+        Raises:
+            StoreUnavailable: The database cannot be read, or its file was removed or replaced.
+        """
+        try:
+            self.check_in_place()
+        except FileNotFoundError as error:
+            raise StoreUnavailable(f"The database {self.address} could not be read: {error}.") from error
+        with self.explaining("read"):
+            (version,) = _execute_outside_transaction(connection, "PRAGMA data_version")
+        return cast("int", version)
 
     def check_in_place(self, *, at_once: bool = False) -> None:
         """Check, at most once a second, that the file is still the one that was opened.

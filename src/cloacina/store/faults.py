@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
+from cloacina.membrane import Log, describe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+logger = Log("cloacina.store")
 
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.5
@@ -60,3 +65,34 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class Patience:
+    """Bounds for how long one transaction is tried again while the database is locked or has no room.
+
+    Args:
+        seconds: How long, from the first failure.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._give_up_at: float | None = None
+        self._pauses = pauses()
+
+    def pause_after(self, error: Exception) -> None:
+        """Wait before the next try.
+
+        Raises:
+            Exception: The error: another try would not help, or has been made for long enough.
+        """
+        if fault_of(error) not in {Fault.LOCKED, Fault.EXHAUSTED}:
+            raise error
+        now = time.monotonic()
+        is_first = self._give_up_at is None
+        if self._give_up_at is None:
+            self._give_up_at = now + self._seconds
+        if now >= self._give_up_at:
+            raise error
+        if is_first:
+            logger.warning("The database cannot be written (%s); trying for %g s", describe(error), self._seconds)
+        time.sleep(next(self._pauses))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cloacina.membrane import Log, describe
 from cloacina.store.changes import EVENT, STATES
-from cloacina.store.faults import Fault, fault_of, pauses
+from cloacina.store.faults import Fault, Patience, fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from cloacina.store.changes import Unit
     from cloacina.store.statements import Statement
-
-logger = Log("cloacina.store")
 
 _KINDS = EVENT + 1
 # At most 14 parameters a row: below the 999 that older builds of SQLite take.
@@ -67,30 +63,17 @@ class GroupCommit:
         return self._transact(self._write_apart, units)
 
     def _transact(self, write: Write, units: Sequence[Unit]) -> Mapping[int, Exception]:
-        give_up_at = None
-        pausing = pauses()
+        patience = Patience(self._retry_for)
         while True:
             try:
                 self._cursor.execute("BEGIN IMMEDIATE")
                 refused = write(units)
                 self._cursor.execute("COMMIT")
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again, if another try does not help
                 self._roll_back()
-                if fault_of(error) not in {Fault.LOCKED, Fault.EXHAUSTED}:
-                    raise
-                now = time.monotonic()
-                is_first = give_up_at is None
-                if give_up_at is None:
-                    give_up_at = now + self._retry_for
-                if now >= give_up_at:
-                    raise
-                if is_first:
-                    logger.warning(
-                        "The database cannot be written (%s); trying for %g s", describe(error), self._retry_for
-                    )
+                patience.pause_after(error)
             else:
                 return refused
-            time.sleep(next(pausing))
 
     def _write_together(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
         rows_by_kind: list[list[tuple[Any, ...]]] = [[] for _ in range(_KINDS)]

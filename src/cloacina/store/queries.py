@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import exists, select, text
 
@@ -41,9 +41,41 @@ if TYPE_CHECKING:
 
 Word = TypeVar("Word", bound=StrEnum)
 
+Target: TypeAlias = str | tuple[str, str]
+"""An execution: its id, or the name of its workflow and its key."""
+
 _NEWEST_ID = text(
     "SELECT max(id) FROM (SELECT max(id) AS id FROM workflow_executions UNION ALL SELECT max(id) FROM waits) AS newest"
 )
+
+
+class Found(NamedTuple):
+    """An execution that there is: its id, where it stands, and whose it is."""
+
+    id: str
+    status: ExecutionStatus
+    runner_id: str | None
+
+
+def find(connection: Connection, target: Target) -> Found | None:
+    """Return an execution, in short; None when there is none of that name."""
+    table = workflow_executions
+    query = select(table.c.id, table.c.status, table.c.runner_id)
+    if isinstance(target, str):
+        query = query.where(table.c.id == target)
+    else:
+        workflow, key = target
+        query = query.where(table.c.workflow == workflow, table.c.idempotency_key == key)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Found(row.id, ExecutionStatus(row.status), row.runner_id)
+
+
+def _id_of(connection: Connection, target: Target) -> str:
+    """Return an id, for what belongs to an execution; one that nothing has when there is none."""
+    if isinstance(target, str):
+        return target
+    found = find(connection, target)
+    return "" if found is None else found.id
 
 
 def executions(
@@ -86,28 +118,28 @@ def newest_id(connection: Connection) -> str:
     return connection.execute(_NEWEST_ID).scalar_one() or ""
 
 
-def execution(connection: Connection, execution_id: str) -> ExecutionRecord | None:
-    """Return an execution, or None when there is none of that id."""
+def execution(connection: Connection, target: Target) -> ExecutionRecord | None:
+    """Return an execution, or None when there is none of that name."""
     table = workflow_executions
-    row = connection.execute(select(table).where(table.c.id == execution_id)).one_or_none()
+    row = connection.execute(select(table).where(table.c.id == _id_of(connection, target))).one_or_none()
     return None if row is None else _execution(row)
 
 
-def tasks(connection: Connection, execution_id: str) -> list[TaskRecord]:
+def tasks(connection: Connection, target: Target) -> list[TaskRecord]:
     """Return the tasks of an execution in topological order."""
     table = task_executions
-    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.position)
+    query = select(table).where(table.c.execution_id == _id_of(connection, target)).order_by(table.c.position)
     return [_task(row) for row in connection.execute(query)]
 
 
 def events(
-    connection: Connection, execution_id: str, after: int | None = None, limit: int | None = None
+    connection: Connection, target: Target, after: int | None = None, limit: int | None = None
 ) -> list[EventRecord]:
     """Return the events of an execution in the order in which they were stored.
 
     Args:
         connection: Where to read.
-        execution_id: The execution.
+        target: The execution.
         after: Only those behind the event of this number.
         limit: How many at most, from 1; None for all.
 
@@ -115,7 +147,7 @@ def events(
         InvalidOption: The limit is below 1.
     """
     table = execution_events
-    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.number)
+    query = select(table).where(table.c.execution_id == _id_of(connection, target)).order_by(table.c.number)
     if after is not None:
         query = query.where(table.c.number > after)
     if limit is not None:
@@ -125,7 +157,7 @@ def events(
 
 def waits(
     connection: Connection,
-    execution_id: str | None = None,
+    target: Target | None = None,
     phase: WaitPhase | str | None = None,
     limit: int = 1000,
 ) -> list[WaitRecord]:
@@ -133,7 +165,7 @@ def waits(
 
     Args:
         connection: Where to read.
-        execution_id: Only those of this execution.
+        target: Only those of this execution.
         phase: Only those in this phase.
         limit: How many at most, from 1.
 
@@ -142,23 +174,23 @@ def waits(
     """
     table = wait_rows
     query = select(table).order_by(table.c.id).limit(_limit(limit))
-    if execution_id is not None:
-        query = query.where(table.c.execution_id == execution_id)
+    if target is not None:
+        query = query.where(table.c.execution_id == _id_of(connection, target))
     if phase is not None:
         word = _word(WaitPhase, "phase", phase)
         query = query.where(table.c.phase == word)
-        if execution_id is None and word is not WaitPhase.ENDED:
+        if target is None and word is not WaitPhase.ENDED:
             # As for the status of executions.
             query = query.where(table.c.phase != text("'ended'"))
     return [_wait(row) for row in connection.execute(query)]
 
 
-def questions(connection: Connection, execution_id: str | None = None, limit: int = 1000) -> list[QuestionRecord]:
+def questions(connection: Connection, target: Target | None = None, limit: int = 1000) -> list[QuestionRecord]:
     """Return the questions that nobody has answered yet, in the order in which they were asked.
 
     Args:
         connection: Where to read.
-        execution_id: Only those of this execution.
+        target: Only those of this execution.
         limit: How many at most, from 1.
 
     Raises:
@@ -174,8 +206,8 @@ def questions(connection: Connection, execution_id: str | None = None, limit: in
     )
     query = select(table).order_by(table.c.id).limit(_limit(limit))
     query = query.where(table.c.kind == WaitKind.QUESTION.value, table.c.phase == WaitPhase.WAITING.value, ~answer)
-    if execution_id is not None:
-        query = query.where(table.c.execution_id == execution_id)
+    if target is not None:
+        query = query.where(table.c.execution_id == _id_of(connection, target))
     else:
         # As for the status of executions.
         query = query.where(table.c.phase != text("'ended'"))
@@ -183,13 +215,13 @@ def questions(connection: Connection, execution_id: str | None = None, limit: in
 
 
 def signals(
-    connection: Connection, execution_id: str, kind: SignalKind | str | None = None, limit: int = 1000
+    connection: Connection, target: Target, kind: SignalKind | str | None = None, limit: int = 1000
 ) -> list[SignalRecord]:
     """Return the messages that an execution was sent, in the order of sending.
 
     Args:
         connection: Where to read.
-        execution_id: The execution.
+        target: The execution.
         kind: Only those that ask for this.
         limit: How many at most, from 1.
 
@@ -197,16 +229,17 @@ def signals(
         InvalidOption: The kind is unknown, or the limit below 1.
     """
     table = signal_rows
-    query = select(table).where(table.c.execution_id == execution_id).order_by(table.c.seq).limit(_limit(limit))
+    query = select(table).where(table.c.execution_id == _id_of(connection, target))
+    query = query.order_by(table.c.seq).limit(_limit(limit))
     if kind is not None:
         query = query.where(table.c.kind == _word(SignalKind, "kind", kind))
     return [_signal(row) for row in connection.execute(query)]
 
 
-def result(connection: Connection, execution_id: str) -> ExecutionResult | None:
-    """Return what an execution came to, or None while it has not ended or when there is none of that id."""
+def result(connection: Connection, target: Target) -> ExecutionResult | None:
+    """Return what an execution came to, or None while it has not ended or when there is none of that name."""
     table = workflow_executions
-    row = connection.execute(select(table).where(table.c.id == execution_id)).one_or_none()
+    row = connection.execute(select(table).where(table.c.id == _id_of(connection, target))).one_or_none()
     if row is None or not ExecutionStatus(row.status).is_final:
         return None
     return ExecutionResult(
@@ -217,7 +250,7 @@ def result(connection: Connection, execution_id: str) -> ExecutionResult | None:
         created_at=moment(row.created_at),
         started_at=moment_or_none(row.started_at),
         finished_at=moment(row.finished_at),
-        tasks={task.task_id: task for task in tasks(connection, execution_id)},
+        tasks={task.task_id: task for task in tasks(connection, row.id)},
     )
 
 

@@ -128,6 +128,8 @@ class EventType(StrEnum):
     """The execution ended with an error."""
     EXECUTION_CANCELLED = "execution_cancelled"
     """The execution was cancelled."""
+    EXECUTION_RETRIED = "execution_retried"
+    """The execution, which had failed or was cancelled, goes on: what had not completed runs again."""
     TASK_READY = "task_ready"
     """Everything that the task depends on has completed, or its next attempt is due; it queues for a slot.
 
@@ -193,7 +195,7 @@ class ExecutionRecord:
     workflow: str
     """The workflow's name."""
     workflow_version: str
-    """The workflow's version when it was submitted."""
+    """The workflow's version when it was submitted; empty when only its name was known."""
     status: ExecutionStatus
     """Where the execution stands."""
     created_at: datetime

@@ -40,7 +40,12 @@ workflow_executions = Table(
     metadata,
     Column("id", Text, nullable=False, comment="UUIDv7"),
     Column("workflow", Text, nullable=False, comment="the workflow's name"),
-    Column("workflow_version", Text, nullable=False, comment="the workflow's version when it was submitted"),
+    Column(
+        "workflow_version",
+        Text,
+        nullable=False,
+        comment="its version when it was submitted; empty when only its name was known",
+    ),
     Column("status", Text, nullable=False, comment="Pending, Running, Completed, Failed or Cancelled"),
     Column("created_at", _MOMENT, nullable=False, comment="when it was submitted"),
     Column("started_at", _MOMENT, comment="when its first task started"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.membrane import LONGEST_LINE, Log, text_of
 from cloacina.store.changes import words_of
+from cloacina.store.database import RETRY_SECONDS
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
 
@@ -85,12 +86,13 @@ class Writer:
         on_failure: Callable[[StoreWriteFailed], None],
         on_refusal: Callable[[Unit, StoreWriteFailed], None],
         *,
-        retry_for: float = 30.0,
+        retry_for: float = RETRY_SECONDS,
     ) -> None:
         self._database = database
         self._post = post
         self._on_failure = on_failure
         self._on_refusal = on_refusal
+        self._retry_for = retry_for
         self._queue: SimpleQueue[Batch | _Job[Any] | None] = SimpleQueue()
         # Reentrant: a finalizer that runs while a batch is queued may queue another one in the same thread.
         self._lock = threading.RLock()
@@ -133,7 +135,7 @@ class Writer:
     def run(self, function: Callable[[Connection], T]) -> Future[T]:
         """Run a function in the writer's thread, on its connection, behind all that was queued before.
 
-        What the function writes is rolled back.
+        What the function writes and does not commit is rolled back.
 
         Raises:
             StoreUnavailable: The writer is closed.
@@ -141,9 +143,19 @@ class Writer:
         job = _Job(function)
         with self._lock:
             if self._is_closed:
-                raise StoreUnavailable("The store is closed, so it cannot be read any more.")
+                raise StoreUnavailable("The store is closed, so it cannot be used any more.")
             self._queue.put(job)
         return job.future
+
+    def transact(self, request: Callable[[Connection], T]) -> Future[T]:
+        """Run a function in a transaction of its own, behind all that was queued before, and commit what it writes.
+
+        The function may be called several times, while the database is locked or has no room; see `Database.transact`.
+
+        Raises:
+            StoreUnavailable: The writer is closed.
+        """
+        return self.run(lambda connection: self._database.transact(connection, self._retry_for, request))
 
     def close(self) -> None:
         """Write what is queued, move it from the write-ahead log into the database, and end the thread. Blocks."""
