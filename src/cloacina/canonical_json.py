@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.errors import NotJSONSerializable
 from cloacina.json_mends import mend_for
+from cloacina.large_json import LARGE_TEXT, decode_large, encode_large, is_large
 from cloacina.membrane.words import full_name
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def encode(value: Any, path: str = "context") -> str:
 
 def decode(text: str) -> Any:
     """Return the value of a JSON text that `encode` made."""
+    if len(text) >= LARGE_TEXT:
+        return decode_large(text)
     # Not decode(), which looks for white space around the value.
     return _decoder.raw_decode(text)[0]
 
@@ -171,7 +174,7 @@ def _encode(value: Any) -> str:
         return "null"
     if type(value) is bool:
         return "true" if value else "false"
-    return _encoder.encode(value)
+    return encode_large(value, _encoder.encode) if is_large(value) else _encoder.encode(value)
 
 
 def _step(key: str) -> str:

@@ -21,6 +21,7 @@ SDK_MODULES: Final = (
     "graph.py",
     "handle.py",
     "json_mends.py",
+    "large_json.py",
     "membrane",
     "retry.py",
     "secret_fields.py",
