@@ -19,6 +19,8 @@ from enum import EnumMeta
 from types import BuiltinFunctionType, CellType, CodeType, EllipsisType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
+from cloacina.membrane.words import full_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -230,10 +232,8 @@ def qualified_name(value: object) -> str:
         names = (getattr(value, "__module__", None), getattr(value, "__qualname__", None))
     except Exception:  # noqa: BLE001 - an object that acts as a function may raise whenever it is looked at.
         names = (None, None)
-    kind = type(value)
     module, name = (
-        given if type(given) is str else known
-        for given, known in zip(names, (kind.__module__, kind.__qualname__), strict=True)
+        given if type(given) is str else known for given, known in zip(names, full_name(type(value)), strict=True)
     )
     return f"{module}:{name}"
 

@@ -15,14 +15,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from cloacina import Context, InvalidOption, Workflow, task
+from cloacina.source_snapshot import take_snapshot
 from cloacina.source_tree import function_tree
+from cloacina.source_version import workflow_version
 from cloacina.task import task_definition
 from cloacina.workflow import task_version
 
@@ -462,6 +466,52 @@ def test_decorating_reads_a_file_once_and_parses_nothing(tmp_path: Path, monkeyp
     workflow = Workflow("many", tasks=[getattr(module, f"t{number}") for number in range(100)])
     assert re.fullmatch("[0-9a-f]{16}", workflow.version)
     assert read == [str(path)]
+
+
+class Proxy:
+    """Answers everything with itself, as a proxy without a target does."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+
+class Evasive(type):
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def odd_callable() -> Any:
+    class OddCallable(metaclass=Evasive):
+        __getattribute__ = Odd.__getattribute__
+
+        def __call__(self, context: Context) -> None: ...
+
+    return OddCallable()
+
+
+def wrapping_itself(context: Context) -> None: ...
+
+
+wrapping_itself.__wrapped__ = wrapping_itself  # type: ignore[attr-defined]  # pyright: ignore[reportFunctionMemberAccess]
+
+
+@pytest.mark.parametrize(
+    "make_function",
+    [
+        Proxy,
+        odd_callable,
+        MagicMock,
+        lambda: wrapping_itself,
+        lambda: functools.partial(in_partial, odd_callable()),
+        lambda: len,
+        lambda: None,
+    ],
+    ids=["proxy", "odd", "mock", "cycle", "partial", "builtin", "none"],
+)
+def test_whatever_acts_as_a_function_has_a_version(make_function: Callable[[], Any]) -> None:
+    definition = task_definition(make("a"))
+    found = [workflow_version([replace(definition, snapshot=take_snapshot(make_function()))]) for _ in range(2)]
+    assert found[0] == found[1]
 
 
 def make(name: str, *dependencies: str) -> Callable[[Context], None]:
