@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from cloacina import AsyncRunner, Context, TaskHandle, Workflow, task
+from cloacina import AsyncRunner, BlockingTaskHandle, Context, TaskHandle, Workflow, task
 from cloacina.engine import Engine
 from cloacina.execution.attempt import Attempt
 from cloacina.execution.task_execution import TaskExecution
+from cloacina.execution.waiting.wait import Wait
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from cloacina import Execution
 
 BREAKING: list[tuple[type, str]] = [
+    (Wait, "_begin_call"),
+    (Wait, "_take"),
+    (Wait, "_end"),
+    (Attempt, "show_deferred"),
+    (Attempt, "show_resuming"),
     (Attempt, "_start_clock"),
     (Attempt, "_judge"),
     (Attempt, "_end_what_was_left_behind"),
@@ -33,13 +39,21 @@ BREAKING: list[tuple[type, str]] = [
 ]
 
 
+def condition() -> Callable[[], bool]:
+    """Return a condition that is met by the second call."""
+    answers = iter([False, True])
+    return lambda: next(answers)
+
+
 @task
-async def write(context: Context) -> None:
+async def write(context: Context, handle: TaskHandle) -> None:
+    await handle.defer_until(condition(), poll_interval_ms=1)
     context["written"] = True
 
 
 @task(id="write")
-def write_blocking(context: Context) -> None:
+def write_blocking(context: Context, handle: BlockingTaskHandle) -> None:
+    handle.defer_until(condition(), poll_interval_ms=1)
     context["written"] = True
 
 

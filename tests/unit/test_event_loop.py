@@ -119,6 +119,21 @@ async def test_callback_that_raises_is_reported_and_takes_no_other_with_it(state
     assert [type(error) for error in errors] == [ZeroDivisionError] * 2
 
 
+async def test_task_that_raises_is_reported(state: str) -> None:
+    errors: list[BaseException] = []
+
+    async def fail() -> None:
+        await anyio.lowlevel.checkpoint()
+        raise ZeroDivisionError
+
+    with current(state) as loop:
+        loop.on_error = errors.append
+        loop.spawn(fail, contextvars.copy_context())
+        await until(lambda: bool(errors))
+
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+
+
 async def test_callback_comes_behind_the_first_steps_of_the_tasks_started_before(state: str) -> None:
     steps: list[str] = []
     kept: list[object] = []

@@ -58,10 +58,10 @@ class AttemptOwner(Protocol):
         ...
 
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
-        """Take an error of the engine's own that kept an attempt from its start, or its outcome from being taken.
+        """Take an error of the engine's own that came up with an attempt.
 
         Args:
-            attempt: The attempt; it has ended.
+            attempt: The attempt. If it has ended, that was not told, or could not be taken.
             error: The error.
         """
         ...
@@ -139,6 +139,11 @@ class Attempt:
     def base(self) -> Mapping[str, str]:
         """The context it started from: JSON text by key."""
         return self._base
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its outcome is told, or cannot be."""
+        return self._has_ended
 
     @property
     def is_stopped(self) -> bool:
@@ -340,14 +345,18 @@ class Attempt:
             if isinstance(error, KeyboardInterrupt):
                 raise
 
-    def _break(self, error: BaseException) -> None:
-        """Let an error of the engine's own fail this execution, and no other; nothing of an attempt is left hanging."""
-        self._has_ended = True
-        self._context.discard()
+    def fail(self, error: BaseException) -> None:
+        """Let an error of the engine's own fail this execution, and no other; a body that goes on is cancelled."""
         try:
             self._owner.attempt_broke(self, error)
         except BaseException as failure:  # noqa: BLE001 - handed on whole, as from any callback
             self.resources.loop.on_error(failure)
+
+    def _break(self, error: BaseException) -> None:
+        """Fail with an error that came up in the place of the attempt's start or end."""
+        self._has_ended = True
+        self._context.discard()
+        self.fail(error)
 
     def _give_up(self, outcome: Outcome) -> None:
         """Report the outcome of a body that goes on in its thread, with its slot."""
@@ -392,12 +401,15 @@ class Attempt:
     def _time_is_up(self) -> None:
         self._timer = None
         self._is_timed_out = True
-        if self._scope is not None:
-            self._scope.cancel()
-        if not self.task.definition.is_async:
-            error = self._timeout_error()
-            if delay_before_next(self.task.definition.retry, error, self.task.attempt) is None:
-                self._give_up(Outcome(TaskStatus.FAILED, error=error, is_last=True))
+        try:
+            if self._scope is not None:
+                self._scope.cancel()
+            if not self.task.definition.is_async:
+                error = self._timeout_error()
+                if delay_before_next(self.task.definition.retry, error, self.task.attempt) is None:
+                    self._give_up(Outcome(TaskStatus.FAILED, error=error, is_last=True))
+        except Exception as failure:  # noqa: BLE001 - other timers are due as well
+            self.fail(failure)
 
     def _timeout_error(self) -> TaskTimeout:
         limit = self.task.definition.timeout

@@ -115,13 +115,17 @@ class EventLoop(ABC):
 
     @abstractmethod
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
-        """Start a task in `context`. It must not raise; it starts at the next turn of the loop, never at once."""
+        """Start a task in `context`, at the next turn of the loop, never at once.
+
+        An exception that it raises is handed to `on_error`.
+        """
 
     @abstractmethod
     def start(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> object:
         """Start a task as `spawn` does, for a caller who keeps what this returns until the task has ended.
 
-        Loops hold their tasks weakly, and keeping one alive from here costs a callback at its end.
+        Loops hold their tasks weakly, and keeping one alive from here costs a callback at its end. It must not raise:
+        an exception would be lost on asyncio, and end the loop on trio.
         """
 
     def _guarded(self, callback: Callable[[], object]) -> None:
@@ -321,7 +325,13 @@ class TrioLoop(EventLoop):
 
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task; see `EventLoop.spawn`."""
-        self._spawn(coroutine, context=context)
+        self._spawn(self._reporting, coroutine, context=context)
+
+    async def _reporting(self, coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await coroutine()
+        except Exception as error:  # noqa: BLE001 - it would end the loop
+            self.on_error(error)
 
     def start(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> object:
         """Start a task; see `EventLoop.start`."""

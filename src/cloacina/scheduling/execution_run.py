@@ -251,8 +251,8 @@ class ExecutionRun:
         self._finish_task(task, TaskStatus.CANCELLED, now, slot)
 
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
-        """Take an error of the engine's own in place of the outcome of an attempt: it fails the execution."""
-        if self._attempts.get(attempt.task.position) is attempt:
+        """Take an error of the engine's own that came up with an attempt: it fails the execution."""
+        if attempt.has_ended and self._attempts.get(attempt.task.position) is attempt:
             del self._attempts[attempt.task.position]
         self.fail(error, attempt.task)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 from functools import partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -281,12 +282,10 @@ class Wait(Timer):
 
     def fire(self) -> None:
         """Call the condition: the next poll is due."""
-        if self.is_async:
-            self._answer_is_out = True
-            self._call = self.condition
-            self._wake()
-        else:
-            self._ask()
+        try:
+            self._begin_call()
+        except Exception as failure:  # noqa: BLE001 - other timers are due as well
+            self._attempt.fail(failure)
 
     def call(self) -> Answer:
         """Call the condition, in a thread, with the context variables of the one who waits."""
@@ -294,15 +293,18 @@ class Wait(Timer):
 
     def answered(self, value: Any, error: BaseException | None) -> None:
         """Take a condition's answer from its thread."""
-        if self.outcome is not None:
-            # Too late: the time was up, or the task was cancelled.
-            if inspect.iscoroutine(value):
-                value.close()
-        elif value is not None and inspect.isawaitable(value):
-            self._call = lambda: value
-            self._wake()
-        else:
-            self._take(value, error)
+        try:
+            if self.outcome is not None:
+                # Too late: the time was up, or the task was cancelled.
+                if type(value) is CoroutineType:
+                    value.close()
+            elif value is not None and inspect.isawaitable(value):
+                self._call = lambda: value
+                self._wake()
+            else:
+                self._take(value, error)
+        except Exception as failure:  # noqa: BLE001 - other answers have come as well
+            self._attempt.fail(failure)
 
     def _take(self, value: Any, error: BaseException | None) -> None:
         """Judge an answer."""
@@ -336,18 +338,21 @@ class Wait(Timer):
 
     def _time_is_up(self) -> None:
         """Call the condition one last time; a call that is out already may be that one."""
-        if self._is_last_call:
-            self._end(TIMED_OUT)
-            if self._call_scope is not None:
-                self._call_scope.cancel()
-            return
-        self._is_last_call = True
-        timers = self._attempt.resources.timers
-        if not self._answer_is_out:
-            timers.disarm(self)
-            self.fire()
-        if self.outcome is None:
-            self._timeout = timers.call_after(LAST_CALL_SECONDS, self._time_is_up)
+        try:
+            if self._is_last_call:
+                self._end(TIMED_OUT)
+                if self._call_scope is not None:
+                    self._call_scope.cancel()
+                return
+            self._is_last_call = True
+            timers = self._attempt.resources.timers
+            if not self._answer_is_out:
+                timers.disarm(self)
+                self._begin_call()
+            if self.outcome is None:
+                self._timeout = timers.call_after(LAST_CALL_SECONDS, self._time_is_up)
+        except Exception as failure:  # noqa: BLE001 - other timers are due as well
+            self._attempt.fail(failure)
 
     def _end(self, outcome: str) -> None:
         self._disarm()
@@ -381,6 +386,14 @@ class Wait(Timer):
         if self._is_parked:
             self._is_parked = False
             self._attempt.resources.bodies.go_on()
+
+    def _begin_call(self) -> None:
+        if self.is_async:
+            self._answer_is_out = True
+            self._call = self.condition
+            self._wake()
+        else:
+            self._ask()
 
     def _ask(self) -> None:
         self._answer_is_out = True
