@@ -65,6 +65,10 @@ def _never_ending(self: Any, *args: Any, **kwargs: Any) -> Any:
     return _never_ending(self)
 
 
+class Derived(CloacinaError):
+    """An error of a program's own, derived from the library's base class."""
+
+
 class SaysNothing(ValueError):
     """An exception without a text, and without a `repr`."""
 
@@ -92,7 +96,7 @@ _VALUES: list[Any] = [
 _MISBEHAVIOURS = [*map(_raising, _ERRORS), *map(_returning, _VALUES), _returning_itself, _never_ending]
 _BASES: list[type[BaseException]] = [
     *[Exception, OSError, KeyError, SyntaxError, NameError, AttributeError, ImportError, UnicodeDecodeError],
-    *[BaseException, SystemExit, KeyboardInterrupt, StopIteration, CloacinaError],
+    *[BaseException, SystemExit, KeyboardInterrupt, StopIteration, Derived],
 ]
 
 

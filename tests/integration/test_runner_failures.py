@@ -12,6 +12,7 @@ import pytest
 from cloacina import (
     AsyncRunner,
     Context,
+    ContextSealed,
     ErrorRecord,
     InvalidTaskResult,
     NotJSONSerializable,
@@ -242,6 +243,49 @@ async def test_a_failed_attempt_is_followed_by_another_and_its_changes_are_disca
     assert result.raise_for_status().context == {"attempt 3": True}
     assert flaky.seen == [{}, {}, {}]
     assert (result.tasks["work"].attempt, result.tasks["work"].error) == (3, None)
+
+
+@_BOTH_KINDS
+async def test_every_attempt_sees_the_initial_context_and_what_the_ancestors_changed(kind: str) -> None:
+    @task
+    async def before(context: Context) -> None:
+        context["before"] = 1
+
+    flaky = _Flaky(2)
+    work = _task(kind, flaky, dependencies=[before], retry=RetryPolicy(attempts=3, delay=0))
+    async with AsyncRunner("sqlite://") as runner:
+        await runner.execute(Workflow("works", tasks=[before, work]), {"initial": 0})
+    assert flaky.seen == [{"initial": 0, "before": 1}] * 3
+
+
+@_BOTH_KINDS
+async def test_the_context_of_a_failed_attempt_is_sealed_while_the_next_one_writes(kind: str) -> None:
+    contexts: list[Context] = []
+
+    def fail_once(context: Context) -> None:
+        contexts.append(context)
+        if len(contexts) == 1:
+            raise OSError("not yet")
+        with pytest.raises(ContextSealed):
+            contexts[0]["late"] = True
+        context["in time"] = True
+
+    result = await _run(_task(kind, fail_once, retry=RetryPolicy(attempts=2, delay=0)))
+    assert result.raise_for_status().context == {"in time": True}
+
+
+@_BOTH_KINDS
+async def test_of_several_tasks_that_fail_the_first_is_shown(kind: str) -> None:
+    def fail(context: Context) -> None:
+        raise OSError("of whichever")
+
+    tasks = [_task(kind, fail, id=name) for name in ("first", "second", "third")]
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        result = await runner.execute(Workflow("works", tasks=tasks))
+        (record,) = await runner.executions()
+    assert [record.status for record in result.tasks.values()] == ["Failed"] * 3
+    assert _error(result).task_id == "first"
+    assert record.error == result.error
 
 
 @_BOTH_KINDS

@@ -6,6 +6,7 @@ import gc
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from cloacina import (
@@ -43,7 +44,7 @@ _OF_AN_EXECUTION = (
 
 def _alive() -> Counter[str]:
     gc.collect()
-    return Counter(type(found).__name__ for found in gc.get_objects() if isinstance(found, _OF_AN_EXECUTION))
+    return Counter(type(found).__name__ for found in gc.get_objects() if issubclass(type(found), _OF_AN_EXECUTION))
 
 
 async def test_nothing_remains_of_a_thousand_executions(until: Until) -> None:
@@ -103,6 +104,26 @@ def _more(before: Counter[str]) -> Counter[str]:
     return +more
 
 
+async def test_an_execution_lets_those_go_who_wait_for_it_no_more() -> None:
+    @task
+    async def work(context: Context) -> None:
+        await anyio.sleep_forever()
+
+    def one_shots() -> int:
+        gc.collect()
+        return sum(type(found) is kind for found in gc.get_objects())
+
+    async with AsyncRunner("sqlite://") as runner:
+        kind = type(runner._engine._loop.one_shot())
+        execution = await runner.submit(Workflow("works", tasks=[work]))
+        before = one_shots()
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                await execution.wait(timeout=0.001)
+        assert one_shots() < before + 20
+        await execution.cancel()
+
+
 @pytest.mark.parametrize("kind", ["async def", "def"])
 @pytest.mark.parametrize("ending", ["completes", "fails", "waits"])
 async def test_an_execution_is_freed_without_the_garbage_collector(kind: str, ending: str) -> None:
@@ -130,7 +151,9 @@ async def test_an_execution_is_freed_without_the_garbage_collector(kind: str, en
         try:
             for _ in range(20):
                 await runner.execute(workflow)
-            alive = Counter(type(found).__name__ for found in gc.get_objects() if isinstance(found, _OF_AN_EXECUTION))
+            alive = Counter(
+                type(found).__name__ for found in gc.get_objects() if issubclass(type(found), _OF_AN_EXECUTION)
+            )
         finally:
             gc.enable()
     # A thread or a callback may hold on to what ran last, until it has the next.

@@ -129,11 +129,14 @@ class Notice(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.came = threading.Event()
+        self.error: Exception | None = None
         self.meanwhile: Callable[[], object] = lambda: None
 
     def emit(self, record: logging.LogRecord) -> None:
         self.meanwhile()
         self.came.set()
+        if self.error is not None:
+            raise self.error
 
 
 @pytest.fixture
@@ -145,9 +148,11 @@ def notice() -> Iterator[Notice]:
     logger.removeHandler(handler)
 
 
+@pytest.mark.parametrize("error", [None, ConnectionError("of the log")], ids=["told", "nobody can be told"])
 def test_lock_of_another_program_is_waited_for(
-    writer: Writer, loop: Loop, path: Path, notice: Notice, stored_ids: StoredIds
+    writer: Writer, loop: Loop, path: Path, notice: Notice, stored_ids: StoredIds, error: Exception | None
 ) -> None:
+    notice.error = error
     handed_back: list[str] = []
     lock = Lock(path)
     writer.write([[execution("a")]], lambda: handed_back.append("a"))
