@@ -93,6 +93,16 @@ async def test_an_error_of_the_engine_fails_the_one_execution(
         assert (await second.wait()).status == "Completed"  # by the slot that the first one gave back
 
 
+async def test_a_condition_that_cannot_be_called_fails_its_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        break_once(monkeypatch, Wait, "call")
+        result = await runner.execute(Workflow("works", tasks=[write]))
+        assert result.error is not None
+        assert result.error.type == "cloacina.errors.ConditionError"
+        assert "MemoryError: call" in result.error.message
+        assert (await runner.execute(Workflow("works", tasks=[write]))).status == "Completed"
+
+
 def run_of(engine: Engine, execution: Execution) -> ExecutionRun:
     run = engine.find(execution.id)
     assert run is not None

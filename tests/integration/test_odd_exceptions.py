@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import anyio
 import pytest
 
-from cloacina import AsyncRunner, CloacinaError, ConditionError, Context, RetryPolicy, TaskHandle, Workflow, task
+from cloacina import (
+    AsyncRunner,
+    CloacinaError,
+    ConditionError,
+    Context,
+    ExecutionFailed,
+    RetryPolicy,
+    TaskHandle,
+    Workflow,
+    task,
+)
 from cloacina.membrane import LONGEST_LINE, LONGEST_MESSAGE
 from cloacina.testing import VirtualClock
 from odd_exceptions import (
@@ -157,6 +167,9 @@ async def test_a_nasty_exception_fails_its_execution_and_nothing_else(make: Call
         for result in results:
             assert result.error is not None
             assert len(result.error.message) <= LONGEST_MESSAGE
+            with pytest.raises(ExecutionFailed) as raised:
+                result.raise_for_status()
+            assert len(str(raised.value)) < 2 * LONGEST_LINE
             for event in await runner.events(result.id):
                 assert len(str(event.detail)) < 2 * LONGEST_LINE
             for wait in await runner.waits(result.id):

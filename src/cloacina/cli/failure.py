@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloacina.errors import ExecutionFailed, documentation_url
+from cloacina.membrane import shown
+from cloacina.store.records import in_a_line
 
 if TYPE_CHECKING:
     from cloacina.store.records import ErrorRecord
@@ -20,9 +22,7 @@ _CARRIERS = ("anyio", "asyncio", "trio", "outcome", "threading.py", "contextvars
 
 def describe_failure(error: ErrorRecord) -> str:
     """Return what is shown of an error: a line, and the user's part of the traceback below it."""
-    raised = f"{error.type}: {error.message}" if error.message else error.type
-    if error.code is not None:
-        raised = error.message
+    raised = in_a_line(error) if error.code is None else shown(error.message)
     where = "the execution failed" if error.task_id is None else f"task {error.task_id!r} failed"
     attempt = f" in attempt {error.attempt}" if error.attempt is not None else ""
     code = error.code or ExecutionFailed.code

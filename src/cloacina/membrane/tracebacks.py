@@ -41,7 +41,7 @@ _EXPLAINED: Final[dict[type[BaseException], tuple[str, ...]]] = {
     SyntaxError: ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset", "print_file_and_line"),
     NameError: ("name",),
     AttributeError: ("name", "obj"),
-    ImportError: ("name",),
+    ImportError: ("name", "name_from"),
 }
 
 

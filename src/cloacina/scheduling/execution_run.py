@@ -13,11 +13,19 @@ from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.membrane import Log
 from cloacina.retry import delay_before_next
-from cloacina.scheduling.failure import error_record, in_a_line
+from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver, encode_changes
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
-from cloacina.store.records import EventType, ExecutionResult, ExecutionStatus, TaskStatus, moment, moment_or_none
+from cloacina.store.records import (
+    EventType,
+    ExecutionResult,
+    ExecutionStatus,
+    TaskStatus,
+    in_a_line,
+    moment,
+    moment_or_none,
+)
 
 if TYPE_CHECKING:
     import contextvars
@@ -381,6 +389,7 @@ class ExecutionRun:
 
     # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @_fails_alone
     def cancel(self) -> None:
         """Cancel what has not ended; the execution ends when every async body has cleaned up."""
         if self._verdict is not None or self.is_over or not self._remaining:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloacina import errors
-from cloacina.membrane import LONGEST_LINE, short_name, shown, text_of, traceback_of, type_name
+from cloacina.membrane import short_name, text_of, traceback_of, type_name
 from cloacina.store.records import ErrorRecord
 
 
@@ -19,8 +19,3 @@ def error_record(error: BaseException, task_id: str | None, attempt: int | None)
         traceback=traceback_of(error),
         code=getattr(kind, "code", None) if is_own else None,
     )
-
-
-def in_a_line(record: ErrorRecord) -> str:
-    """Return a record as the log and the events tell of it: what is long is kept once, in the record itself."""
-    return shown(f"{record.type}: {record.message}", LONGEST_LINE)

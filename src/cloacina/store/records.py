@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from cloacina.errors import ExecutionCancelled, ExecutionFailed
+from cloacina.membrane import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -396,10 +397,14 @@ class ExecutionResult:
 def _describe(error: ErrorRecord | None) -> str:
     if error is None:
         return "no error was recorded; its events tell what happened."
-    raised = f"{error.type}: {error.message}" if error.message else error.type
     if error.task_id is None:
-        return raised
-    return f"task {error.task_id!r} raised in attempt {error.attempt}: {raised}"
+        return in_a_line(error)
+    return f"task {error.task_id!r} raised in attempt {error.attempt}: {in_a_line(error)}"
+
+
+def in_a_line(error: ErrorRecord) -> str:
+    """Return an error as messages, the log and events tell it: what is long is kept once, in the record itself."""
+    return shown(f"{error.type}: {error.message}" if error.message else error.type)
 
 
 def moment(seconds: float) -> datetime:

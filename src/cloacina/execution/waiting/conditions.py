@@ -143,7 +143,10 @@ class ConditionThreads:
                 question = self._questions.popleft()
             except IndexError:  # Another thread may have taken the last one.
                 break
-            value, error = question.call()
+            try:
+                value, error = question.call()
+            except BaseException as failure:  # noqa: BLE001 - an unanswered question would wait for ever
+                value, error = None, failure
             self._answers.append((question, value, error))
             # Dropped before the thread parks: what they hold must not live until the next poll.
             del question, value, error
