@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -225,6 +226,11 @@ def _number(value: object, name: str, minimum: float, maximum: float) -> float:
 
 
 def _retry_on(value: object) -> object:
+    if inspect.iscoroutinefunction(value):
+        raise InvalidOption(
+            f"retry_on is {value!r}, whose answer would have to be awaited. Expected a `def` function, which is called"
+            " after each failed attempt"
+        )
     if isinstance(value, tuple):
         kinds = cast("tuple[object, ...]", value)
         if kinds and all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):

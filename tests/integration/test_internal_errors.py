@@ -103,6 +103,19 @@ async def test_a_condition_that_cannot_be_called_fails_its_wait(monkeypatch: pyt
         assert (await runner.execute(Workflow("works", tasks=[write]))).status == "Completed"
 
 
+@pytest.mark.parametrize("way", ["execute", "submit"])
+@pytest.mark.parametrize(("owner", "name"), [(ExecutionRun, "creation"), (ExecutionRun, "__init__")])
+async def test_an_execution_that_cannot_be_made_is_told_and_not_waited_for(
+    owner: type, name: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncRunner("sqlite://") as runner:
+        break_once(monkeypatch, owner, name)
+        with pytest.raises(MemoryError):
+            await getattr(runner, way)(Workflow("works", tasks=[write]))
+        assert not len(runner._engine._scheduler)
+        assert await runner.executions() == []
+
+
 def run_of(engine: Engine, execution: Execution) -> ExecutionRun:
     run = engine.find(execution.id)
     assert run is not None

@@ -31,6 +31,10 @@ from cloacina.retry import LONGEST, delay_before_next, seconds
 YEAR = 365 * 86_400.0
 
 
+async def ask_elsewhere(error: Exception) -> bool:
+    return True
+
+
 @pytest.mark.parametrize(
     ("value", "expected"), [(0, 0.0), (1.5, 1.5), (2, 2.0), (timedelta(milliseconds=250), 0.25), (LONGEST, LONGEST)]
 )
@@ -90,6 +94,7 @@ def test_a_minimum_is_held() -> None:
         ("retry_on", ()),
         ("retry_on", None),
         ("retry_on", int),
+        ("retry_on", ask_elsewhere),
         ("retry_on", KeyboardInterrupt),
         ("retry_on", (ValueError, "OSError")),
         ("retry_on", "ValueError"),
