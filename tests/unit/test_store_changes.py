@@ -286,6 +286,24 @@ def test_refused_unit_is_left_out_whole_and_takes_nothing_with_it(name: str) -> 
         assert not connection.in_transaction
 
 
+def test_rows_that_a_trigger_of_somebody_else_adds_are_not_taken_for_missing_ones() -> None:
+    missing = [changes.execution_state("nowhere", ExecutionStatus.RUNNING, 1.0, None, None, None)]
+    ready = [changes.event("e", 1, None, None, EventType.TASK_READY, 1.0)]
+    with opened() as (commits, connection):
+        connection.execute("CREATE TABLE audit (what TEXT)")
+        connection.execute(
+            "CREATE TRIGGER audit AFTER INSERT ON workflow_executions BEGIN INSERT INTO audit VALUES (NEW.id); END"
+        )
+
+        assert commits.commit([[EXECUTION, TASK]]) == {}
+        errors = commits.commit([missing, ready])
+
+        assert list(errors) == [0]
+        assert isinstance(errors[0], RowMissing)
+        assert connection.execute("SELECT what FROM audit").fetchall() == [("e",)]
+        assert len(rows(connection, "task_executions")) == len(rows(connection, "execution_events")) == 1
+
+
 def test_refused_unit_that_is_alone_is_left_out_too() -> None:
     with opened() as (commits, connection):
         commits.commit([[EXECUTION]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from cloacina.store.changes import EVENT, STATES
 from cloacina.store.faults import Fault, Patience, fault_of
@@ -24,6 +24,28 @@ Write: TypeAlias = "Callable[[Sequence[Unit]], Mapping[int, Exception]]"
 
 class RowMissing(Exception):
     """Raised when the row of a state does not exist: the change would be lost in silence."""
+
+
+class _Cursor(Protocol):
+    """What executes a statement: the driver's cursor, or one that counts."""
+
+    def execute(self, statement: str, parameters: Sequence[Any], /) -> object: ...
+
+
+class _CountingCursor:
+    """Counts the rows that statements change, without what triggers of somebody else change besides."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self.changed = 0
+
+    def execute(self, statement: str, parameters: Sequence[Any], /) -> None:
+        self._cursor.execute(statement, parameters)
+        self.changed += self._cursor.execute("SELECT changes()").fetchone()[0]
+
+
+def _row_missing(written: int, changed: int) -> RowMissing:
+    return RowMissing(f"{written - changed} of {written} rows to change do not exist; somebody has deleted them")
 
 
 class GroupCommit:
@@ -76,12 +98,20 @@ class GroupCommit:
                 return refused
 
     def _write_together(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
+        # The cursor's own count is missing for a statement that begins with WITH.
+        before = self._connection.total_changes
+        written = self._write(units, self._cursor)
+        changed = self._connection.total_changes - before
+        if changed != written:
+            raise _row_missing(written, changed)
+        return {}
+
+    def _write(self, units: Sequence[Unit], cursor: _Cursor) -> int:
+        """Write units; return how many rows that has to change."""
         rows_by_kind: list[list[tuple[Any, ...]]] = [[] for _ in range(_KINDS)]
         for unit in units:
             for kind, parameters, _ in unit:
                 rows_by_kind[kind].append(parameters)
-        # The cursor's own count is missing for a statement that begins with WITH.
-        before = self._connection.total_changes
         written = 0
         for kind, rows in enumerate(rows_by_kind):
             if not rows:
@@ -89,23 +119,20 @@ class GroupCommit:
             if kind in STATES and len(rows) > 1:
                 # Nobody outside sees a state that another one replaces in the same transaction.
                 rows = list({parameters[-1]: parameters for parameters in rows}.values())  # noqa: PLW2901 - what is left of them
-            self._execute(self._statements[kind], rows)
+            self._execute(self._statements[kind], rows, cursor)
             written += len(rows)
-        missing = before + written - self._connection.total_changes
-        if missing:
-            raise RowMissing(f"{missing} of {written} rows to change do not exist; somebody has deleted them")
-        return {}
+        return written
 
-    def _execute(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _execute(self, statement: Statement, rows: Sequence[tuple[Any, ...]], cursor: _Cursor) -> None:
         if len(rows) == 1:
-            self._cursor.execute(statement.one_row, rows[0])
+            cursor.execute(statement.one_row, rows[0])
             return
         start = 0
         while start < len(rows):
             # Powers of two: few statements, so all of them stay prepared.
             count = min(_ROWS_PER_STATEMENT, 1 << (len(rows) - start).bit_length() - 1)
             parameters = list(chain.from_iterable(rows[start : start + count]))
-            self._cursor.execute(statement.for_rows(count), parameters)
+            cursor.execute(statement.for_rows(count), parameters)
             start += count
 
     def _write_apart(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
@@ -114,7 +141,10 @@ class GroupCommit:
         for index, unit in enumerate(units):
             self._cursor.execute("SAVEPOINT unit")
             try:
-                self._write_together((unit,))
+                counting = _CountingCursor(self._cursor)
+                written = self._write((unit,), counting)
+                if counting.changed != written:
+                    raise _row_missing(written, counting.changed)
             except Exception as error:
                 if fault_of(error) is not Fault.REFUSED:
                     raise

@@ -18,7 +18,7 @@ from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -209,26 +209,27 @@ class Writer:
         return batches, item
 
     def _commit(self, batches: list[Batch]) -> None:
-        units = [unit for units, _ in batches for unit in units]
         is_first = self._cause is None
         if is_first:
             try:
                 self._database.check_in_place()
-                refused = self._group_commit.commit(units)
+                calls = self._write(batches)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the loop must hear of it, and go on with that
                 # Nothing is written any more: what follows a lost change would not fit to what is stored.
                 self._cause = error
             else:
-                calls = [on_commit for _, on_commit in batches if on_commit]
-                self._settle(batches, self._some_refused(batches, units, refused) if refused else calls)
+                self._settle(batches, calls)
                 return
-        self._settle(batches, self._not_stored(units))
+        self._settle(batches, self._not_stored(batches))
         if is_first:
             self._log_failure()
 
-    def _some_refused(
-        self, batches: list[Batch], units: list[Unit], refused: Mapping[int, Exception]
-    ) -> list[Callable[[], None]]:
+    def _write(self, batches: list[Batch]) -> list[Callable[[], None]]:
+        """Commit batches, and return whom to tell: of what was refused first."""
+        units = [unit for units, _ in batches for unit in units]
+        refused = self._group_commit.commit(units)
+        if not refused:
+            return [on_commit for _, on_commit in batches if on_commit]
         calls: list[Callable[[], None]] = [partial(self._refuse, units[at], error) for at, error in refused.items()]
         end = 0
         for units_of_batch, on_commit in batches:
@@ -237,9 +238,10 @@ class Writer:
                 calls.append(on_commit)
         return calls
 
-    def _not_stored(self, units: list[Unit]) -> list[Callable[[], None]]:
+    def _not_stored(self, batches: list[Batch]) -> list[Callable[[], None]]:
         failure = self._gone()
-        return [partial(self._on_failure, failure), *(partial(self._on_refusal, unit, failure) for unit in units)]
+        refusals = [partial(self._on_refusal, unit, failure) for units, _ in batches for unit in units]
+        return [partial(self._on_failure, failure), *refusals]
 
     def _settle(self, batches: list[Batch], calls: Sequence[Callable[[], None]]) -> None:
         """Hand batches back to the loop, with one call for all."""
