@@ -46,13 +46,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
 
 
 def on_page_content(html: str, page: Page, **_: Any) -> str:
-    """Give an executed tutorial the same HTML as every other page, and take out what only makes a page heavier."""
+    """Give an executed tutorial the same HTML as every other page, and keep a table of contents short."""
     shorten(page.toc)
-    return notebooks.rewrite(html, page.file.src_uri) if page.file.src_uri.endswith(".py") else lighten(html)
+    return notebooks.rewrite(html, page.file.src_uri) if page.file.src_uri.endswith(".py") else html
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     """Put a Markdown twin beside each page, and take out what only makes it heavier."""
+    # Not earlier: the names of types become links and tooltips when all pages have been read.
+    output = lighten(output)
     _builds[0].twins.append(twins.write(output, page, config.site_dir))
     return squeeze(output)
 

@@ -45,6 +45,8 @@ def test_a_site_without_a_defect_passes(make_project: MakeProject, tmp_path: Pat
     assert {line.split(": ")[1] for line in check_links(site)} == {"explanation/tested-documentation"}
     assert check_requests(site) == []
     assert check_weight(site) == []
+    # Types are told without tooltips, which are a fifth of a large reference.
+    assert "(number: int) -&gt; int" in (site / "page/index.html").read_text(encoding="utf-8")
 
 
 def test_the_strict_build_catches_what_markdown_can_get_wrong(
