@@ -15,6 +15,8 @@ _TOOLTIP = re.compile(r'<span title="[^"]*">([^<]*)</span>')
 _SIGNATURE = re.compile(r'<div class="language-python doc-signature highlight">.*?</div>', re.DOTALL)
 _PLAIN_TOKEN = re.compile(r'<span class="(?:n|o|p|w)">((?:<a [^>]*>)?[^<]*(?:</a>)?)</span>')
 _OBJECT_NAME = re.compile(r'<span class="doc doc-object-name doc-\w+-name">([^<]*)</span>')
+# No style of the site knows them.
+_UNUSED_CLASS = re.compile(r' class="doc-section-item field-body"|(?<=class="autorefs) autorefs-internal(?=")')
 _ONE_PARAGRAPH = re.compile(
     r'\s*<div class="doc-md-description">\s*<p>((?:(?!</?p>|</div>).)*)</p>\s*</div>', re.DOTALL
 )
@@ -30,6 +32,7 @@ def lighten(html: str) -> str:
     html = _EMPTY_LINK.sub(r'<span id="\1"></span>', html)
     html = _TOOLTIP.sub(r"\1", html)
     html = _OBJECT_NAME.sub(r"\1", html)
+    html = _UNUSED_CLASS.sub("", html)
     html = _ONE_PARAGRAPH.sub(r" \1", html)
     return _SIGNATURE.sub(lambda signature: _PLAIN_TOKEN.sub(r"\1", signature[0]), html)
 
