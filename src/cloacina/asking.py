@@ -55,11 +55,17 @@ def cancel(execution: Target, database: Path | None, now: float) -> Request:
     return partial(requests.cancel, target=check_target(execution), message=message, database=database)
 
 
-def retry(execution: Target, context: Mapping[str, Any] | None, database: Path | None, now: float) -> Request:
+def retry(
+    execution: Target,
+    context: Mapping[str, Any] | None,
+    database: Path | None,
+    now: float,
+    runner_id: str | None = None,
+) -> Request:
     """Return the request that lets an execution go on; see `Client.retry`."""
-    target = check_target(execution)
+    target, message = check_target(execution), Message(new_id(), now)
     text = None if context is None else encode_mapping(encode_context(None, context))
-    return partial(requests.retry, target=target, message=Message(new_id(), now), context=text, database=database)
+    return partial(requests.retry, target=target, message=message, context=text, database=database, runner_id=runner_id)
 
 
 def check_key(key: str | None, name: str = "key") -> str | None:

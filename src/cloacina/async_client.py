@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 from cloacina.client import Client
-from cloacina.shared_database import Ending, pauses
+from cloacina.shared_database import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -146,15 +146,9 @@ class AsyncClient:
 
     async def wait(self, execution: Target, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end of an execution; see `Client.wait`."""
-        end = Ending(self._client._database, execution, timeout)  # noqa: SLF001 - two faces of one thing
-        result = await self._read(end.look)
-        with anyio.move_on_after(end.limit):
-            for pause in pauses():
-                if result is not None:
-                    return result
-                await anyio.sleep(pause)
-                result = await self._read(end.look)
-        raise end.timeout()
+        watch = await self._read(self._client._database.watch)  # noqa: SLF001 - two faces of one thing
+        end = Ending(watch, execution, timeout)
+        return await end.until(lambda: self._read(end.look))
 
     async def cancel(self, execution: Target) -> bool:
         """Cancel an execution that no runner has, or ask the runner that has it; see `Client.cancel`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from cloacina import asking
+from cloacina.asking import check_key, check_target
 from cloacina.engine import Engine
 from cloacina.retry import seconds
-from cloacina.store import queries
+from cloacina.store import queries, requests
 from cloacina.submission import WorkflowRegistry, encode_context
 
 if TYPE_CHECKING:
@@ -18,11 +20,15 @@ if TYPE_CHECKING:
     from cloacina.configuration import Durability
     from cloacina.execution.clock import Clock
     from cloacina.scheduling.execution_run import ExecutionRun
+    from cloacina.store.queries import Target
     from cloacina.store.records import (
         EventRecord,
         ExecutionRecord,
         ExecutionResult,
         ExecutionStatus,
+        QuestionRecord,
+        SignalKind,
+        SignalRecord,
         TaskRecord,
         WaitPhase,
         WaitRecord,
@@ -33,19 +39,29 @@ if TYPE_CHECKING:
 class Execution:
     """An execution that was submitted to an `AsyncRunner`."""
 
-    __slots__ = ("_engine", "_run")
+    __slots__ = ("_id", "_is_new", "_run", "_runner")
 
-    def __init__(self, engine: Engine, run: ExecutionRun) -> None:
-        self._engine = engine
+    def __init__(
+        self, runner: AsyncRunner, execution_id: str, run: ExecutionRun | None, *, is_new: bool = True
+    ) -> None:
+        self._runner = runner
+        self._id = execution_id
         self._run = run
+        self._is_new = is_new
 
     def __repr__(self) -> str:
-        return f"<Execution {self.id} of workflow {self._run.workflow.name!r}>"
+        workflow = "" if self._run is None else f" of workflow {self._run.workflow.name!r}"
+        return f"<Execution {self._id}{workflow}>"
 
     @property
     def id(self) -> str:
         """The execution's id."""
-        return self._run.id
+        return self._id
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was submitted now; False when there was one of its workflow and key."""
+        return self._is_new
 
     async def wait(self, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end.
@@ -60,7 +76,9 @@ class Execution:
             TimeoutError: The time is up; the execution goes on.
             StoreWriteFailed: The runner has broken down, because it could not store what happened.
         """
-        return await self._engine.wait(self._run, _limit(timeout))
+        if self._run is None:
+            return await self._runner.wait(self._id, timeout)
+        return await self._runner._engine.wait(self._run, _limit(timeout))  # noqa: SLF001 - a part of it
 
     async def cancel(self) -> bool:
         """Ask for the execution to be cancelled; `wait` tells when it has ended.
@@ -68,7 +86,9 @@ class Execution:
         Returns:
             False when it had ended already.
         """
-        return self._engine.cancel(self._run)
+        if self._run is None:
+            return await self._runner.cancel(self._id)
+        return self._runner._engine.cancel(self._run)  # noqa: SLF001 - as above
 
 
 class AsyncRunner:
@@ -139,22 +159,32 @@ class AsyncRunner:
         """
         self._registry.register(workflows)
 
-    async def submit(self, workflow: Workflow | str, context: Mapping[str, Any] | None = None) -> Execution:
+    async def submit(
+        self, workflow: Workflow | str, context: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> Execution:
         """Start an execution; return when it is stored.
 
         Args:
             workflow: What to run, or the name of a registered workflow.
             context: The initial context.
+            key: What no other execution of the workflow has, such as the number of an order: if there is one, it is
+                returned, and nothing is started.
 
         Raises:
             UnknownWorkflow: No workflow of that name is registered.
+            InvalidOption: The key is no text of 1 to 256 characters.
             NotJSONSerializable: The context holds what JSON cannot hold.
             InvalidInput: The workflow's input model refuses the context.
             RunnerClosed: The runner is not open.
             StoreWriteFailed: The database refused it, or cannot be written any more.
         """
-        (execution,) = await self.submit_many(workflow, [context])
-        return execution
+        if key is None:
+            (execution,) = await self.submit_many(workflow, [context])
+            return execution
+        check_key(key)
+        found = self._registry.find(workflow)
+        outcome, run = await self._engine.submit_once(found, encode_context(found, context), key)
+        return Execution(self, outcome.execution_id, run, is_new=outcome.is_new)
 
     async def submit_many(
         self, workflow: Workflow | str, contexts: Iterable[Mapping[str, Any] | None]
@@ -174,7 +204,7 @@ class AsyncRunner:
         """
         found = self._registry.find(workflow)
         encoded = [encode_context(found, context) for context in contexts]
-        return [Execution(self._engine, run) for run in await self._engine.submit(found, encoded)]
+        return [Execution(self, run.id, run) for run in await self._engine.submit(found, encoded)]
 
     async def execute(self, workflow: Workflow | str, context: Mapping[str, Any] | None = None) -> ExecutionResult:
         """Submit an execution and wait for its end; see `submit` for the errors.
@@ -185,38 +215,72 @@ class AsyncRunner:
         found = self._registry.find(workflow)
         return await self._engine.execute(found, encode_context(found, context))
 
-    async def wait(self, execution_id: str, timeout: float | timedelta | None = None) -> ExecutionResult:
-        """Wait for the end of an execution of this runner, or return the stored result of one that has ended.
+    async def wait(self, execution: Target, timeout: float | timedelta | None = None) -> ExecutionResult:
+        """Wait for the end of an execution; of one that this runner does not have, by looking at the database.
 
         Args:
-            execution_id: The execution.
+            execution: Its id, or `(workflow, key)`.
             timeout: How long, in seconds; None for as long as it takes.
+
+        Returns:
+            The result, of a failed or cancelled execution too.
 
         Raises:
             TimeoutError: The time is up; the execution goes on.
-            UnknownExecution: The store holds none of that id, or it has not ended and is not this runner's.
+            UnknownExecution: The database holds none of that name.
         """
-        if (run := self._engine.find(execution_id)) is not None:
+        if (run := await self._find(execution)) is not None:
             return await self._engine.wait(run, _limit(timeout))
-        result = await self._engine.read(queries.result, execution_id)
-        if result is None:
-            raise self._engine.unknown(execution_id)
-        return result
+        result = await self._engine.read(queries.result, execution)
+        return await self._engine.wait_elsewhere(execution, timeout) if result is None else result
 
-    async def cancel(self, execution_id: str) -> bool:
-        """Ask for an execution of this runner to be cancelled.
+    async def cancel(self, execution: Target) -> bool:
+        """Cancel an execution of this runner or of none, or ask the runner that has it; `wait` tells when it has ended.
+
+        Args:
+            execution: Its id, or `(workflow, key)`.
 
         Returns:
-            False when it had ended already.
+            False when it had ended already, or its runner had been asked.
 
         Raises:
-            UnknownExecution: The store holds none of that id, or it has not ended and is not this runner's.
+            UnknownExecution: The database holds none of that name.
         """
-        if (run := self._engine.find(execution_id)) is not None:
-            return self._engine.cancel(run)
-        if await self._engine.read(queries.result, execution_id) is None:
-            raise self._engine.unknown(execution_id)
-        return False
+        engine = self._engine
+        if (run := await self._find(execution)) is not None:
+            return engine.cancel(run)
+        return (await engine.ask(asking.cancel(execution, engine.path, engine.now()))).is_new
+
+    async def retry(self, execution: Target, context: Mapping[str, Any] | None = None) -> bool:
+        """Let an execution that failed or was cancelled go on from there; see `Client.retry`."""
+        engine = self._engine
+        request = asking.retry(execution, context, engine.path, engine.now(), engine.runner_id)
+        return (await engine.ask(request)).is_new
+
+    async def signal(
+        self, execution: Target, name: str, payload: Any = None, *, key: str | None = None, sender: str | None = None
+    ) -> bool:
+        """Send a signal to an execution, for the task that waits for it, now or later; see `Client.signal`."""
+        engine = self._engine
+        return (await engine.ask(asking.signal(execution, name, payload, key, sender, engine.now()))).is_new
+
+    async def answer(self, question_id: str, value: Any, *, by: str | None = None) -> bool:
+        """Answer a question; see `Client.answer`."""
+        return (await self._engine.ask(asking.answer(question_id, value, by, self._engine.now()))).is_new
+
+    async def _find(self, execution: Target) -> ExecutionRun | None:
+        """Return an execution of this runner that has not ended."""
+        if isinstance(check_target(execution), str):
+            return self._engine.find(cast("str", execution))
+        found = await self._engine.read(queries.find, execution)
+        return None if found is None else self._engine.find(found.id)
+
+    async def execution(self, execution: Target) -> ExecutionRecord:
+        """Return an execution; see `Client.execution`."""
+        found = await self._engine.read(queries.execution, check_target(execution))
+        if found is None:
+            raise requests.unknown(execution)
+        return found
 
     async def executions(
         self,
@@ -239,33 +303,45 @@ class AsyncRunner:
         """
         return await self._engine.read(queries.executions, status, workflow, limit, before)
 
-    async def tasks(self, execution_id: str) -> list[TaskRecord]:
+    async def tasks(self, execution: Target) -> list[TaskRecord]:
         """Return the tasks of an execution in topological order; none when there is no such execution."""
-        return await self._engine.read(queries.tasks, execution_id)
+        return await self._engine.read(queries.tasks, check_target(execution))
 
     async def events(
-        self, execution_id: str, *, after: int | None = None, limit: int | None = None
+        self, execution: Target, *, after: int | None = None, limit: int | None = None
     ) -> list[EventRecord]:
         """Return the events of an execution in the order in which they were stored.
 
         Args:
-            execution_id: The execution.
+            execution: Its id, or `(workflow, key)`.
             after: Only those behind the event of this number.
             limit: How many at most, from 1; None for all.
         """
-        return await self._engine.read(queries.events, execution_id, after, limit)
+        return await self._engine.read(queries.events, check_target(execution), after, limit)
 
     async def waits(
-        self, execution_id: str | None = None, *, phase: WaitPhase | str | None = None, limit: int = 1000
+        self, execution: Target | None = None, *, phase: WaitPhase | str | None = None, limit: int = 1000
     ) -> list[WaitRecord]:
         """Return waits in the order in which they began; the polls of this runner's waits are counted up to now.
 
         Args:
-            execution_id: Only those of this execution.
+            execution: Only those of this execution: its id, or `(workflow, key)`.
             phase: Only those in this phase.
             limit: How many at most, from 1.
         """
-        return self._engine.live(await self._engine.read(queries.waits, execution_id, phase, limit))
+        target = None if execution is None else check_target(execution)
+        return self._engine.live(await self._engine.read(queries.waits, target, phase, limit))
+
+    async def questions(self, execution: Target | None = None, *, limit: int = 1000) -> list[QuestionRecord]:
+        """Return the questions that nobody has answered yet; see `Client.questions`."""
+        target = None if execution is None else check_target(execution)
+        return await self._engine.read(queries.questions, target, limit)
+
+    async def signals(
+        self, execution: Target, *, kind: SignalKind | str | None = None, limit: int = 1000
+    ) -> list[SignalRecord]:
+        """Return what an execution was sent, in the order of sending; see `Client.signals`."""
+        return await self._engine.read(queries.signals, check_target(execution), kind, limit)
 
 
 def _limit(timeout: float | timedelta | None) -> float | None:

@@ -181,7 +181,7 @@ class Client:
             UnknownExecution: There is none of that name, or it was deleted.
             StoreUnavailable: The database cannot be read.
         """
-        end = Ending(self._database, execution, timeout)
+        end = Ending(self._database.watch(), execution, timeout)
         give_up_at = None if end.limit is None else time.monotonic() + end.limit
         for pause in pauses():
             if (result := end.look()) is not None:

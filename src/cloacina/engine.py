@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from cloacina.configuration import Configuration
-from cloacina.errors import RunnerClosed, UnknownExecution
+from cloacina.errors import RunnerClosed
 from cloacina.execution.bodies import Bodies
 from cloacina.execution.clock import SystemClock
 from cloacina.execution.event_loop import EventLoop
@@ -25,25 +25,35 @@ from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
 from cloacina.execution.watchdog import Watchdog
+from cloacina.membrane import Log
 from cloacina.scheduling.scheduler import Scheduler
+from cloacina.shared_database import Ending, result_of, wake_all
 from cloacina.store.queries import newest_id
 from cloacina.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+    from datetime import timedelta
     from pathlib import Path
 
     from sqlalchemy import Connection
 
+    from cloacina.asking import Request
     from cloacina.configuration import Durability
     from cloacina.execution.clock import Clock
     from cloacina.execution.event_loop import OneShot
     from cloacina.scheduling.execution_run import ExecutionRun
+    from cloacina.store.claims import StoredSignal
+    from cloacina.store.queries import Target
     from cloacina.store.records import ExecutionResult, WaitRecord
+    from cloacina.store.requests import Outcome
     from cloacina.workflow import Workflow
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+logger = Log("cloacina.engine")
 
 
 class _State(Enum):
@@ -237,6 +247,22 @@ class Engine:
             message = f"execution {run.id} has not ended within {limit:g} s; it goes on"
             raise TimeoutError(message)
 
+    @property
+    def runner_id(self) -> str:
+        """The id that the executions of this runner have, while it is open."""
+        self._refuse_unless_open()
+        return self._resources.runner_id
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the database, while the runner is open; None when it is in memory."""
+        self._refuse_unless_open()
+        return self._store.database.address.path
+
+    def now(self) -> float:
+        """Return the moment by the runner's clock, in seconds since the epoch."""
+        return self._clock.time()
+
     def cancel(self, run: ExecutionRun) -> bool:
         """Cancel an execution; return False when it had ended already."""
         if run.is_over or run.status.is_final:
@@ -255,6 +281,57 @@ class Engine:
         finally:
             self._call_has_ended()
 
+    async def submit_once(
+        self, workflow: Workflow, context: Mapping[str, str], key: str
+    ) -> tuple[Outcome, ExecutionRun | None]:
+        """Store and start an execution, unless its workflow has one of that key; see `Scheduler.submit_once`."""
+        self._refuse_unless_open()
+        self._journal.flush()
+        return await self._scheduler.submit_once(workflow, context, key, self._store.transact)
+
+    async def ask(self, request: Request) -> Outcome:
+        """Store what a request asks for, behind all that was queued before, and tell whom it concerns."""
+        self._refuse_unless_open()
+        self._journal.flush()
+        committed: OneShot[None] = self._loop.one_shot()
+
+        def settle(done: Future[Outcome]) -> None:
+            if done.exception() is None:
+                self._tell(done.result())
+            if not committed.done():
+                committed.set_result(None)
+
+        stored = self._store.transact(request, settle)
+        await committed
+        return stored.result()
+
+    def _tell(self, outcome: Outcome) -> None:
+        if outcome.signal is not None:
+            self.deliver([outcome.signal])
+        wake_all(outcome.wake)
+
+    def deliver(self, signals: Sequence[StoredSignal]) -> None:
+        """Hand signals that are stored to those who wait for them, on the loop's thread."""
+        for signal in signals:
+            logger.debug("nobody waits for the %s %r of execution %s", signal.kind, signal.name, signal.execution_id)
+
+    async def wait_elsewhere(self, execution: Target, timeout: float | timedelta | None) -> ExecutionResult:
+        """Wait for the end of an execution that this runner does not have, by looking at the database.
+
+        Raises:
+            UnknownExecution: There is none of that name.
+        """
+        store = self._store
+        end = Ending(store.watch, execution, timeout)
+
+        async def look() -> ExecutionResult | None:
+            self._refuse_unless_open()
+            if store.database.is_in_memory:
+                return await self.read(result_of, execution)
+            return await store.look(end.look)
+
+        return await end.until(look)
+
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
         """Return waits with what their counts are now; the store has them every few seconds."""
         return [self._live(record) for record in waits]
@@ -269,12 +346,6 @@ class Engine:
             "next_poll_at": None if wait.next_poll_at is None else datetime.fromtimestamp(wait.next_poll_at, UTC),
         }
         return replace(record, **changed)
-
-    @staticmethod
-    def unknown(execution_id: str) -> UnknownExecution:
-        """Return the error for an execution that this runner cannot wait for or cancel."""
-        message = f"execution {execution_id!r} is not in the store, or it has not ended and is another runner's"
-        return UnknownExecution(message)
 
     def _refuse_unless_open(self) -> None:
         if self._state is not _State.OPEN:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from cloacina.configuration import Durability
     from cloacina.execution.clock import Clock
+    from cloacina.store.queries import Target
     from cloacina.store.records import (
         EventRecord,
         ExecutionRecord,
         ExecutionResult,
         ExecutionStatus,
+        QuestionRecord,
+        SignalKind,
+        SignalRecord,
         TaskRecord,
         WaitPhase,
         WaitRecord,
@@ -53,16 +57,22 @@ class BlockingExecution:
         """The execution's id."""
         return self._execution.id
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it was submitted now; False when there was one of its workflow and key."""
+        return self._execution.is_new
+
     def wait(self, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end; see `Execution.wait`. What has ended can be read after the runner was left, too."""
         run = self._execution._run  # noqa: SLF001 - two faces of one thing
-        if run.is_over:
+        if run is not None and run.is_over:
             return run.result()
         return self._runner._call(self._execution.wait, timeout)  # noqa: SLF001 - as above
 
     def cancel(self) -> bool:
         """Ask for the execution to be cancelled; see `Execution.cancel`."""
-        if self._execution._run.is_over:  # noqa: SLF001 - as above
+        run = self._execution._run  # noqa: SLF001 - as above
+        if run is not None and run.is_over:
             return False
         return self._runner._call(self._execution.cancel)  # noqa: SLF001 - as above
 
@@ -157,9 +167,11 @@ class Runner:
         """Make workflows known by their names; see `AsyncRunner.register`."""
         self._runner.register(*workflows)
 
-    def submit(self, workflow: Workflow | str, context: Mapping[str, Any] | None = None) -> BlockingExecution:
+    def submit(
+        self, workflow: Workflow | str, context: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> BlockingExecution:
         """Start an execution; see `AsyncRunner.submit`."""
-        return BlockingExecution(self, self._call(self._runner.submit, workflow, context))
+        return BlockingExecution(self, self._call(partial(self._runner.submit, workflow, context, key=key)))
 
     def submit_many(
         self, workflow: Workflow | str, contexts: Iterable[Mapping[str, Any] | None]
@@ -172,13 +184,31 @@ class Runner:
         """Submit an execution and wait for its end; see `AsyncRunner.execute`."""
         return self._call(self._runner.execute, workflow, context)
 
-    def wait(self, execution_id: str, timeout: float | timedelta | None = None) -> ExecutionResult:
+    def wait(self, execution: Target, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end of an execution; see `AsyncRunner.wait`."""
-        return self._call(self._runner.wait, execution_id, timeout)
+        return self._call(self._runner.wait, execution, timeout)
 
-    def cancel(self, execution_id: str) -> bool:
-        """Ask for an execution to be cancelled; see `AsyncRunner.cancel`."""
-        return self._call(self._runner.cancel, execution_id)
+    def cancel(self, execution: Target) -> bool:
+        """Cancel an execution of this runner or of none, or ask the runner that has it; see `AsyncRunner.cancel`."""
+        return self._call(self._runner.cancel, execution)
+
+    def retry(self, execution: Target, context: Mapping[str, Any] | None = None) -> bool:
+        """Let an execution that failed or was cancelled go on from there; see `Client.retry`."""
+        return self._call(self._runner.retry, execution, context)
+
+    def signal(
+        self, execution: Target, name: str, payload: Any = None, *, key: str | None = None, sender: str | None = None
+    ) -> bool:
+        """Send a signal to an execution, for the task that waits for it, now or later; see `Client.signal`."""
+        return self._call(partial(self._runner.signal, execution, name, payload, key=key, sender=sender))
+
+    def answer(self, question_id: str, value: Any, *, by: str | None = None) -> bool:
+        """Answer a question; see `Client.answer`."""
+        return self._call(partial(self._runner.answer, question_id, value, by=by))
+
+    def execution(self, execution: Target) -> ExecutionRecord:
+        """Return an execution; see `Client.execution`."""
+        return self._call(self._runner.execution, execution)
 
     def executions(
         self,
@@ -193,19 +223,29 @@ class Runner:
             partial(self._runner.executions, status=status, workflow=workflow, limit=limit, before=before)
         )
 
-    def tasks(self, execution_id: str) -> list[TaskRecord]:
+    def tasks(self, execution: Target) -> list[TaskRecord]:
         """Return the tasks of an execution in topological order; see `AsyncRunner.tasks`."""
-        return self._call(self._runner.tasks, execution_id)
+        return self._call(self._runner.tasks, execution)
 
-    def events(self, execution_id: str, *, after: int | None = None, limit: int | None = None) -> list[EventRecord]:
+    def events(self, execution: Target, *, after: int | None = None, limit: int | None = None) -> list[EventRecord]:
         """Return the events of an execution in the order in which they were stored; see `AsyncRunner.events`."""
-        return self._call(partial(self._runner.events, execution_id, after=after, limit=limit))
+        return self._call(partial(self._runner.events, execution, after=after, limit=limit))
 
     def waits(
-        self, execution_id: str | None = None, *, phase: WaitPhase | str | None = None, limit: int = 1000
+        self, execution: Target | None = None, *, phase: WaitPhase | str | None = None, limit: int = 1000
     ) -> list[WaitRecord]:
         """Return waits in the order in which they began; see `AsyncRunner.waits`."""
-        return self._call(partial(self._runner.waits, execution_id, phase=phase, limit=limit))
+        return self._call(partial(self._runner.waits, execution, phase=phase, limit=limit))
+
+    def questions(self, execution: Target | None = None, *, limit: int = 1000) -> list[QuestionRecord]:
+        """Return the questions that nobody has answered yet; see `Client.questions`."""
+        return self._call(partial(self._runner.questions, execution, limit=limit))
+
+    def signals(
+        self, execution: Target, *, kind: SignalKind | str | None = None, limit: int = 1000
+    ) -> list[SignalRecord]:
+        """Return what an execution was sent, in the order of sending; see `Client.signals`."""
+        return self._call(partial(self._runner.signals, execution, kind=kind, limit=limit))
 
     def _call(self, method: Callable[..., Awaitable[T]], *args: Any) -> T:
         return self._open_portal().call(method, *args)

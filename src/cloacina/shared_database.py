@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+import anyio
+
 from cloacina.asking import check_target
 from cloacina.errors import StoreUnavailable, UnsupportedDatabase
 from cloacina.execution.ids import follow
@@ -14,9 +16,10 @@ from cloacina.store import queries, requests
 from cloacina.store.address import Address
 from cloacina.store.database import Database
 from cloacina.store.wake import wake
+from cloacina.store.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from datetime import timedelta
     from pathlib import Path
 
@@ -62,7 +65,7 @@ class SharedDatabase:
         self._configuration = configuration
         self._lock = threading.Lock()
         self._database: Database | None = None
-        self._watching: Connection | None = None
+        self._watch: Watch | None = None
         self._is_closed = False
 
     def open(self) -> Database:
@@ -77,18 +80,17 @@ class SharedDatabase:
             if self._database is None:
                 database = Database.open(self.path, self._configuration.durability)
                 follow(database.read(queries.newest_id))
-                self._database = database
+                self._database, self._watch = database, Watch(database)
             return self._database
 
     def close(self) -> None:
         """Close it for good; nothing when that is done."""
         with self._lock:
             self._is_closed = True
-            database, self._database = self._database, None
-            watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.close()
-        if database is not None:
+            database, watch = self._database, self._watch
+            self._database = self._watch = None
+        if database is not None and watch is not None:
+            watch.close()
             database.close()
 
     def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -98,27 +100,27 @@ class SharedDatabase:
     def ask(self, request: Request) -> Outcome:
         """Store what a request asks for, and wake whom it concerns; see `Database.write`."""
         outcome = self.open().write(request)
-        for address in outcome.wake:
-            try:
-                wake(address)
-            except OSError as error:  # It is stored, and a runner that is not woken looks by itself.
-                logger.warning("The runner at %s could not be woken: %s", address, error)
+        wake_all(outcome.wake)
         return outcome
 
-    def version(self) -> int:
-        """Return a number that is another one when somebody has committed something; see `Database.data_version`."""
-        database = self.open()
-        with self._lock:
-            if self._watching is None:
-                self._watching = database.connect()
-            return database.data_version(self._watching)
+    def watch(self) -> Watch:
+        """Return what tells whether somebody has committed something.
+
+        Raises:
+            StoreError: The database cannot be opened, or was closed.
+        """
+        self.open()
+        watch = self._watch
+        if watch is None:
+            raise StoreUnavailable("This client has been closed; make another one.")
+        return watch
 
 
 class Ending:
     """The end of an execution, for one who waits for it and looks now and then.
 
     Args:
-        database: Where to look.
+        watch: Of the database.
         execution: The execution.
         timeout: How long to wait at most.
 
@@ -126,8 +128,8 @@ class Ending:
         limit: The same, in seconds.
     """
 
-    def __init__(self, database: SharedDatabase, execution: Target, timeout: float | timedelta | None) -> None:
-        self._database = database
+    def __init__(self, watch: Watch, execution: Target, timeout: float | timedelta | None) -> None:
+        self._watch = watch
         self._execution = check_target(execution)
         self._seen: int | None = None
         self.limit = None if timeout is None else seconds(timeout, "timeout")
@@ -138,15 +140,43 @@ class Ending:
         Raises:
             UnknownExecution: There is no such execution.
         """
-        version = self._database.version()
+        version = self._watch.version()
         if version == self._seen:
             return None
         self._seen = version
-        return self._database.read(_result, self._execution)
+        return self._watch.database.read(result_of, self._execution)
+
+    async def until(self, look: Callable[[], Awaitable[ExecutionResult | None]]) -> ExecutionResult:
+        """Return the result when the execution has ended.
+
+        Args:
+            look: Calls `look` where it does not block the event loop.
+
+        Raises:
+            TimeoutError: The time is up.
+            UnknownExecution: There is no such execution.
+        """
+        result = await look()
+        with anyio.move_on_after(self.limit):
+            for pause in pauses():
+                if result is not None:
+                    return result
+                await anyio.sleep(pause)
+                result = await look()
+        raise self.timeout()
 
     def timeout(self) -> TimeoutError:
         """Return the error for a time that is up."""
         return TimeoutError(f"execution {self._execution!r} has not ended within {self.limit:g} s; it goes on")
+
+
+def wake_all(addresses: Iterable[str]) -> None:
+    """Wake runners, after what concerns them has been stored."""
+    for address in addresses:
+        try:
+            wake(address)
+        except OSError as error:  # A runner that is not woken looks by itself.
+            logger.warning("The runner at %s could not be woken: %s", address, error)
 
 
 def pauses() -> Iterator[float]:
@@ -157,7 +187,12 @@ def pauses() -> Iterator[float]:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _result(connection: Connection, execution: Target) -> ExecutionResult | None:
+def result_of(connection: Connection, execution: Target) -> ExecutionResult | None:
+    """Return what an execution came to; None while it has not ended.
+
+    Raises:
+        UnknownExecution: There is no such execution.
+    """
     result = queries.result(connection, execution)
     if result is None and queries.find(connection, execution) is None:
         raise requests.unknown(execution)

@@ -81,6 +81,7 @@ async def test_a_slot_that_is_granted_to_a_thread_just_given_up_is_told_to_be_fr
     async with AsyncRunner("sqlite://") as runner:
         execution = await runner.submit(Workflow("waiting", tasks=[waiting]))
         run = execution._run
+        assert run is not None
         cancel.append(run.cancel)
         assert (await execution.wait()).status is ExecutionStatus.CANCELLED
 

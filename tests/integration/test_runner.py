@@ -288,15 +288,15 @@ async def test_two_runners_share_one_file(tmp_path: Path, until_wait: UntilWait)
         for execution in [*many_of_one, *many_of_two]:
             (await execution.wait()).raise_for_status()
         assert len(await one.executions()) == len(await two.executions()) == 60
-        # What has ended is anyone's to read; what has not is its runner's.
+        # What has ended is anyone's to read; what has not can be waited for, and its runner be asked to cancel it.
         assert (await two.wait(many_of_one[0].id)).status == "Completed"
         stuck = await one.submit(_never())
         await until_wait(two, stuck)
-        with pytest.raises(UnknownExecution):
-            await two.wait(stuck.id)
-        with pytest.raises(UnknownExecution):
-            await two.cancel(stuck.id)
+        with pytest.raises(TimeoutError):
+            await two.wait(stuck.id, timeout=0.001)
+        assert await two.cancel(stuck.id)
         await stuck.cancel()
+        assert await two.wait(stuck.id) == await stuck.wait()
 
 
 async def test_a_failed_result_is_raised_when_asked_for() -> None:

@@ -71,10 +71,10 @@ class UnknownWorkflow(ExecutionError):
 
 
 class UnknownExecution(ExecutionError):
-    """Raised when an execution id is not known to this runner's store, or not to this runner."""
+    """Raised when the database holds no execution of an id, or of a workflow and key."""
 
     code = "CLO-1306"
-    cause = "The store holds no execution of that id, or another runner owns it."
+    cause = "There is none of that name, it was deleted, or it is in another database."
     mend = "Check the id and the database."
 
 

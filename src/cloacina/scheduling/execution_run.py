@@ -26,6 +26,7 @@ from cloacina.store.records import (
     moment,
     moment_or_none,
 )
+from cloacina.store.requests import NewExecution, NewTask
 
 if TYPE_CHECKING:
     import contextvars
@@ -199,6 +200,13 @@ class ExecutionRun:
             *[task.creation() for task in self.tasks],
             self._event(EventType.EXECUTION_CREATED, now),
         ]
+
+    def stored_apart(self, version: str, now: float) -> NewExecution:
+        """Return what stores this execution as new in a request, which asks first whether there is one already."""
+        self._created_at = now
+        next(self._event_numbers)  # Of the event that tells of it.
+        tasks = [NewTask(task.id, task.definition.id, task.status) for task in self.tasks]
+        return NewExecution(self.id, self.workflow.name, version, encode_mapping(self._context), tasks)
 
     @_fails_alone
     def start(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio.lowlevel
 
@@ -11,16 +12,25 @@ from cloacina.errors import RunnerClosed
 from cloacina.membrane import Log
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
+from cloacina.store import requests
 from cloacina.store.changes import NEW_EXECUTION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from sqlalchemy import Connection
 
     from cloacina.errors import StoreWriteFailed
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
     from cloacina.store.changes import Change, Unit
+    from cloacina.store.requests import Outcome
     from cloacina.workflow import Workflow
+
+    Transact: TypeAlias = Callable[
+        [Callable[[Connection], Outcome], Callable[[Future[Outcome]], None]], Future[Outcome]
+    ]
 
 logger = Log("cloacina.scheduling")
 
@@ -112,6 +122,47 @@ class Scheduler:
             self._runs[run.id] = run
         await self._wait(runs[0], committed)
         return runs
+
+    async def submit_once(
+        self, workflow: Workflow, context: Mapping[str, str], key: str, transact: Transact
+    ) -> tuple[Outcome, ExecutionRun | None]:
+        """Store an execution and start it, unless its workflow has one of that key; return when that is committed.
+
+        Args:
+            workflow: What to run.
+            context: The initial context: JSON text by key.
+            key: What no other execution of the workflow may have.
+            transact: The store's.
+
+        Returns:
+            What came of it, and the execution if it has not ended and is this runner's.
+
+        Raises:
+            StoreWriteFailed: It could not be stored.
+        """
+        self.raise_failure()
+        resources = self._resources
+        run = ExecutionRun(workflow, ContextMerger(workflow), context, contextvars.copy_context(), resources, self)
+        now = resources.clock.time()
+        new = run.stored_apart(workflow.version, now)
+        committed: OneShot[None] = resources.loop.one_shot()
+
+        def settle(done: Future[Outcome]) -> None:
+            # Also when nobody waits for it any more: what is stored is run.
+            if done.exception() is None and done.result().is_new:
+                run.start()
+            else:
+                self.run_ended(run)
+            if not committed.done():
+                committed.set_result(None)
+
+        request = partial(requests.submit, executions=[new], now=now, key=key, runner_id=resources.runner_id)
+        stored = transact(request, settle)
+        # Whoever leaves the runner waits until that is settled.
+        self._runs[run.id] = run
+        await committed
+        outcome = stored.result()
+        return outcome, self._runs.get(outcome.execution_id)
 
     async def wait(self, run: ExecutionRun) -> None:
         """Return when an execution has ended.

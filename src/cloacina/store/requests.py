@@ -235,7 +235,12 @@ def cancel(connection: Connection, target: Target, message: Message, database: P
 
 
 def retry(
-    connection: Connection, target: Target, message: Message, context: str | None, database: Path | None
+    connection: Connection,
+    target: Target,
+    message: Message,
+    context: str | None,
+    database: Path | None,
+    runner_id: str | None = None,
 ) -> Outcome:
     """Let an execution that has failed or was cancelled go on from there, or ask the runner that had it to.
 
@@ -245,6 +250,7 @@ def retry(
         message: Who asks, and when.
         context: Another initial context, JSON; None to keep what it has.
         database: The file that runners share; None for one in memory.
+        runner_id: The runner that asks, which need not ask itself.
 
     Returns:
         Not new when it has completed or has not ended, or its runner had been asked.
@@ -256,7 +262,7 @@ def retry(
     if found.status not in {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}:
         return Outcome(found.id, is_new=False)
     # Its runner may have something to store still, such as the end of a thread that outlived its task.
-    if _is_owned(connection, found, database, message.at):
+    if found.runner_id != runner_id and _is_owned(connection, found, database, message.at):
         return _ask(connection, found, SignalKind.RETRY, message, context)
     unowned.reopen(connection, found.id, context, message.at)
     return Outcome(found.id, is_new=True, wake=_everyone(connection))

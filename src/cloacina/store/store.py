@@ -8,10 +8,12 @@ import anyio.to_thread
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.store.database import Database
+from cloacina.store.watch import Watch
 from cloacina.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -30,10 +32,12 @@ class Store:
 
     Attributes:
         database: The open database.
+        watch: Tells whether other processes have written to it.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.watch = Watch(database)
         self._writer: Writer | None = None
         self._reads = 0
         # Its own: reads stay possible while user code holds all threads of the library's default limiter.
@@ -72,6 +76,16 @@ class Store:
             raise StoreWriteFailed("The store is not started, so nothing can be written to it; call start() first.")
         self._writer.write(units, on_commit)
 
+    def transact(self, request: Callable[[Connection], T], on_done: Callable[[Future[T]], None]) -> Future[T]:
+        """Run a function in a transaction that writes, behind all that was queued before; see `Writer.transact`.
+
+        Raises:
+            StoreUnavailable: The store is not started, or closed.
+        """
+        if self._writer is None:
+            raise StoreUnavailable("The store is not started, so nothing can be written to it; call start() first.")
+        return self._writer.transact(request, on_done)
+
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query of `cloacina.store.queries`, or one like them, that sees all that was queued before.
 
@@ -97,10 +111,15 @@ class Store:
         finally:
             self._reads -= 1
 
+    async def look(self, look: Callable[[], T]) -> T:
+        """Run a function in a thread that reads for itself, and need not see what is queued."""
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self._limiter)
+
     def close(self) -> None:
         """Write what is queued, end the writer's thread and close the database. Blocks."""
         if self._writer is not None:
             self._writer.close()
+        self.watch.close()
         self.database.close()
 
 

@@ -147,15 +147,24 @@ class Writer:
             self._queue.put(job)
         return job.future
 
-    def transact(self, request: Callable[[Connection], T]) -> Future[T]:
+    def transact(
+        self, request: Callable[[Connection], T], on_done: Callable[[Future[T]], None] | None = None
+    ) -> Future[T]:
         """Run a function in a transaction of its own, behind all that was queued before, and commit what it writes.
 
-        The function may be called several times, while the database is locked or has no room; see `Database.transact`.
+        Args:
+            request: The function; called several times while the database is locked or has no room.
+            on_done: Called in the loop's thread with what this returns, when that is done.
 
         Raises:
             StoreUnavailable: The writer is closed.
         """
-        return self.run(lambda connection: self._database.transact(connection, self._retry_for, request))
+        future = self.run(lambda connection: self._database.transact(connection, self._retry_for, request))
+        if on_done is not None:
+            with self._lock:
+                self._queued += 1
+            future.add_done_callback(lambda done: self._settle([((), None)], [partial(on_done, done)]))
+        return future
 
     def close(self) -> None:
         """Write what is queued, move it from the write-ahead log into the database, and end the thread. Blocks."""

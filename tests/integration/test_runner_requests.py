@@ -1,0 +1,192 @@
+"""A runner is a client that runs: it takes keys, signals and answers, and asks about executions of others."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from sqlalchemy import Connection, insert
+
+from cloacina import (
+    AsyncRunner,
+    Client,
+    Context,
+    ExecutionEnded,
+    InvalidAnswer,
+    InvalidOption,
+    QuestionClosed,
+    Runner,
+    RunnerClosed,
+    UnknownExecution,
+    Workflow,
+    task,
+)
+from cloacina.store.tables import waits
+
+PATIENCE_SECONDS = 60.0
+Ask = Callable[..., Awaitable[Any]]
+
+
+@task
+def count(context: Context) -> None:
+    context["count"] = context.get("count", 0) + 1
+
+
+counting = Workflow("counting", tasks=[count])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs.db"
+
+
+@pytest.fixture(params=["AsyncRunner", "Runner"])
+async def ask(request: pytest.FixtureRequest, path: Path) -> Any:
+    """Return a function that calls a method of a runner of either kind, or of what it returned."""
+
+    async def call(owner: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        method = getattr(owner, name)
+        if inspect.iscoroutinefunction(method):
+            return await method(*args, **kwargs)
+        return await anyio.to_thread.run_sync(lambda: method(*args, **kwargs), abandon_on_cancel=True)
+
+    def ask_of(runner: Any) -> Ask:
+        return lambda name, *args, of=runner, **kwargs: call(of, name, *args, **kwargs)
+
+    if request.param == "AsyncRunner":
+        async with AsyncRunner(path) as runner:
+            yield ask_of(runner)
+    else:
+        with Runner(path) as blocking:
+            yield ask_of(blocking)
+
+
+async def test_key_is_run_once_and_names_its_execution(ask: Ask) -> None:
+    submitted: list[Any] = []
+
+    async def submit(number: int) -> None:
+        submitted.append(await ask("submit", counting, {"n": number}, key="17"))
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(submit, number)
+    results = [await ask("wait", of=execution) for execution in submitted]
+
+    assert sorted(execution.is_new for execution in submitted) == [False, False, True]
+    assert results[0] == results[1] == results[2]
+    assert results[0].context["count"] == 1
+    later = await ask("submit", counting, key="17")
+    assert (later.id, later.is_new, await ask("wait", of=later)) == (results[0].id, False, results[0])
+    assert not await ask("cancel", of=later)
+    target = ("counting", "17")
+    assert await ask("wait", target) == results[0]
+    assert (await ask("execution", target)).key == "17"
+    assert [found.task_id for found in await ask("tasks", target)] == ["count"]
+    assert len(await ask("executions")) == 1
+    with pytest.raises(InvalidOption):
+        await ask("submit", counting, key="")
+
+
+async def test_runner_reaches_executions_that_it_does_not_run(ask: Ask, path: Path, until: Any) -> None:
+    with Client(path) as client:
+        execution = client.submit("another", {"n": 1}, key="17")
+        target = ("another", "17")
+        assert await ask("signal", target, "paid", [1], key="k", sender="bank")
+        assert not await ask("signal", execution.id, "paid", [2], key="k")
+        assert [found.payload for found in await ask("signals", target)] == [[1]]
+        results: list[Any] = []
+
+        async def wait() -> None:
+            results.append(await ask("wait", target, timeout=PATIENCE_SECONDS))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait)
+            assert await ask("cancel", target)
+            await until(lambda: results)
+        assert results[0].status == "Cancelled"
+        with pytest.raises(ExecutionEnded):
+            await ask("signal", target, "paid")
+        assert await ask("retry", target, {"n": 2})
+        assert not await ask("retry", target)
+        assert client.execution(target).context == {"n": 2}
+    for name, arguments in {"wait": (), "cancel": (), "retry": (), "execution": (), "signal": ("paid",)}.items():
+        with pytest.raises(UnknownExecution):
+            await ask(name, ("another", "18"), *arguments)
+        with pytest.raises(InvalidOption):
+            await ask(name, 18, *arguments)
+
+
+def question(connection: Connection, execution_id: str, task_execution_id: str) -> None:
+    asked = '{"text": "Ship it?", "schema": {"type": "boolean"}, "addressees": []}'
+    row = {"id": "q", "execution_id": execution_id, "task_execution_id": task_execution_id, "task_id": "count"}
+    row |= {"kind": "question", "phase": "waiting", "question": asked}
+    connection.execute(insert(waits).values(row | {"started_at": 1.0}))
+
+
+async def test_questions_are_answered_once(ask: Ask, path: Path) -> None:
+    with Client(path) as client:
+        execution = client.submit(counting)
+        (counted,) = client.tasks(execution.id)
+        client._database.open().write(question, execution.id, counted.id)
+    assert [found.text for found in await ask("questions")] == ["Ship it?"]
+    with pytest.raises(InvalidAnswer):
+        await ask("answer", "q", "yes")
+
+    assert await ask("answer", "q", True, by="ada")
+
+    assert not await ask("answer", "q", True)
+    with pytest.raises(QuestionClosed, match="ada has answered"):
+        await ask("answer", "q", False)
+    assert await ask("questions", execution.id) == []
+
+
+async def test_submission_whose_caller_is_cancelled_is_run_and_waited_for(path: Path) -> None:
+    has_run = threading.Event()
+
+    @task
+    def run(context: Context) -> None:
+        has_run.set()
+
+    async with AsyncRunner(path) as runner:
+        gate = threading.Event()
+        assert runner._engine._store._writer is not None
+        runner._engine._store._writer.run(lambda _: gate.wait(PATIENCE_SECONDS))
+        async with anyio.create_task_group() as group:
+
+            async def submit() -> None:
+                await runner.submit(Workflow("running", tasks=[run]), key="17")
+
+            group.start_soon(submit)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        gate.set()
+
+    assert has_run.is_set()
+
+
+async def test_key_is_run_once_in_memory_too() -> None:
+    async with AsyncRunner("sqlite://") as runner:
+        first = await runner.submit(counting, key="17")
+        again = await runner.submit(counting, key="17")
+        assert (again.id, again.is_new) == (first.id, False)
+        assert (await again.wait()).context == {"count": 1}
+        assert not await runner.retry(first.id)
+
+
+async def test_runner_that_is_not_open_is_asked_for_nothing(path: Path) -> None:
+    runner = AsyncRunner(path)
+    for call in (
+        runner.submit(counting, key="17"),
+        runner.signal("e", "paid"),
+        runner.answer("q", True),
+        runner.retry("e"),
+        runner.questions(),
+    ):
+        with pytest.raises(RunnerClosed):
+            await call
