@@ -7,7 +7,7 @@ import inspect
 import signal
 import traceback
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec, cast
 
 import anyio
 import pytest
@@ -33,7 +33,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     An async one is cancelled, which ends all that it has opened. An alarm interrupts the others, and, later, an async
     one that blocks its event loop.
     """
-    limit = pyfuncitem.config.getoption("hangs_after")
+    limit = cast("float", pyfuncitem.config.getoption("hangs_after"))
     is_async = inspect.iscoroutinefunction(pyfuncitem.obj)
     if is_async:
         pyfuncitem.obj = _bounded(pyfuncitem.obj, limit)

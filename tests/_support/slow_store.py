@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 import pytest
 
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _slow_store(pytestconfig: pytest.Config) -> Iterator[None]:
     """Delay reads and commits of this process."""
-    seconds = pytestconfig.getoption("slow_store") / 1_000
+    seconds = cast("float", pytestconfig.getoption("slow_store")) / 1_000
     if not seconds:
         yield
         return

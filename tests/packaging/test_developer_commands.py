@@ -33,7 +33,7 @@ def test_every_command_is_there_and_no_shell_is_touched(tmp_path: Path) -> None:
     listed = angreal("tree", "--long", home=tmp_path)
     assert listed.returncode == 0, listed.stderr
     commands = {line.split(" ")[0] for line in listed.stdout.splitlines()}
-    assert {"bench", "check", "demo", "test"} <= commands
+    assert {"bench", "check", "demo", "fuzz", "mutants", "test"} <= commands
     assert list(tmp_path.iterdir()) == []
 
 
@@ -125,3 +125,42 @@ def test_commands_that_run_together_are_shown_one_after_the_other(capfd: pytest.
     lines = [line for line in capfd.readouterr().out.splitlines() if line and not line.startswith("$ ")]
     assert lines == ["first", "second", "third"]
     assert project.run_together([]) == []
+
+
+MUTATED = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import ast
+class Slots:
+    __slots__ = ("free",)
+    async def take(self, wanted: int = 1) -> bool:
+        logger.info("wanted: %d", 3)
+        if self.free < wanted and not self.closed:
+            raise ValueError(f"only {self.free + 1}")
+        self.free -= wanted
+        self.last = é = "é"; await self.told()
+        return self.free is None
+"""
+CHANGES = [
+    ("1", "2"),
+    ("self.free < wanted and not self.closed", "(not (self.free < wanted and (not self.closed)))"),
+    ("self.free < wanted and not self.closed", "((self.free < wanted) or (not self.closed))"),
+    ("self.free < wanted", "self.free <= wanted"),
+    ("self.free -= wanted", "pass"),
+    ("await self.told()", "pass"),
+    ("self.free is None", "self.free is not None"),
+    ("self.free is None", "return None"),
+]
+
+
+def test_changes_are_made_where_something_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "angreal")
+    from mutation.changes import mutants_of
+
+    mutants = list(mutants_of("slots.py", MUTATED.encode()))
+    found = [(mutant.old.removeprefix("return "), mutant.replacement) for mutant in mutants]
+    assert sorted(found) == sorted(CHANGES)
+    told = next(mutant for mutant in mutants if mutant.old == "await self.told()")
+    assert str(told) == "slots.py:12: `await self.told()` removed"
+    changed = MUTATED.encode()[: told.start] + told.replacement.encode() + MUTATED.encode()[told.end :]
+    assert changed == MUTATED.replace("await self.told()", "pass").encode()
