@@ -107,7 +107,7 @@ class Engine:
             conditions=ConditionThreads(loop),
             bodies=bodies,
             threads=BodyThreads(loop, configuration.max_concurrent_tasks),
-            places=Places(configuration.max_blocking_waits, slots, bodies, loop),
+            places=Places(configuration.max_blocking_waits, slots),
             write=self._journal.write,
         )
         self._scheduler = Scheduler(resources)

@@ -150,7 +150,8 @@ class TaskHandle(Protocol):
         the moment the condition was met; with the slot it is `Active` again, and this returns.
 
         The condition may run in another thread and is never called twice at the same time. A slow one delays neither
-        the event loop nor another task's wait, only its own next call. An `async def` condition is awaited.
+        the event loop nor another task's wait, only its own next call. An `async def` condition is awaited; when a job
+        that it awaits was cancelled, that is an error of the condition, as any other exception.
 
         Every exit but the cancellation of the task takes a slot again first, the errors below as well. So does a cancel
         scope of the body's own, such as `anyio.move_on_after`: it ends the wait, and the body goes on once it has its
@@ -162,8 +163,8 @@ class TaskHandle(Protocol):
             poll_interval_ms: Milliseconds between the end of one call and the next, at least 1. The wait is late by up
                 to this interval: 1 000 to 5 000 suit a file, 10 000 to 30 000 an external service or a person.
             timeout: Seconds, or a timedelta, until the wait gives up. The condition is called once more then, and has
-                up to a second to answer. It bounds the wait, not the queueing for a slot after it, and it does not
-                count against the task's own `timeout`.
+                up to a second to answer. It bounds the wait, with the wait of a `def` task for a place, and not the
+                queueing for a slot after it. It does not count against the task's own `timeout`.
             deadline: The moment at which the wait gives up, instead of `timeout`; a datetime with a time zone. It goes
                 by the wall clock: when that is set, or the machine sleeps, the wait notices within about a second. A
                 `timeout` does not; it counts the seconds in which the machine is awake.
@@ -177,9 +178,10 @@ class TaskHandle(Protocol):
         Raises:
             WaitTimeout: The time is over, and there is no `default`.
             ConditionError: The condition raised more often in a row than `tolerate_errors` allows; its exception is
-                the cause.
-            InvalidWait: A condition is not callable, there is none, the interval is below 1 ms, a duration is negative
-                or over 100 years, or both `timeout` and `deadline` are given. The slot is not touched.
+                the cause. Or it returned what is no answer, such as a generator.
+            InvalidWait: A condition is not callable, or its result is always true, as of a generator function; there is
+                none; the interval is below 1 ms, a duration is negative or over 100 years, or both `timeout` and
+                `deadline` are given. The slot is not touched.
             ConcurrentWait: Another wait of this handle has not ended. Use `wait_all` or `wait_any`.
             HandleConsumed: `into_slot_token()` was called before, or the task has ended.
         """
@@ -190,6 +192,9 @@ class TaskHandle(Protocol):
 
         Works as `defer_until` does, and raises what it raises. All conditions are called in their order, once at once
         and then every interval, until one holds. Those behind it are not called any more.
+
+        Each condition's errors are counted by themselves, and hide no other that holds: the wait fails when none holds
+        and one has raised more often in a row than `tolerate_errors` allows. The `ConditionError` names that one.
 
         Args:
             conditions: At least one condition.
@@ -204,7 +209,7 @@ class TaskHandle(Protocol):
         """Wait until each of several conditions has held once, without a slot.
 
         Works as `defer_until` does, and raises what it raises. A condition that has held is not called any more: they
-        need not hold at the same time.
+        need not hold at the same time. Errors are counted as `wait_any` does.
 
         Args:
             conditions: At least one condition.

@@ -144,17 +144,73 @@ async def test_waits_for_several_take_the_options_of_all_waits(kind: str, method
     assert result.raise_for_status().context == {"found": "nothing"}
 
 
-@_BOTH_KINDS
-@pytest.mark.parametrize("method", ["wait_any", "wait_all"])
-async def test_an_error_of_one_of_several_conditions_fails_the_wait(kind: str, method: str) -> None:
-    def fail() -> bool:
-        raise OSError("not reachable")
+def _scripted(name: str, script: str, is_async: bool) -> Callable[[], object]:
+    """Return a condition that says what its script does, one letter a call: e raises, y holds, and . does not."""
+    steps = iter(script)
 
+    def condition() -> str | None:
+        step = next(steps)
+        if step == "e":
+            raise OSError(f"{name} is not reachable")
+        return name if step == "y" else None
+
+    async def condition_async() -> str | None:
+        return condition()
+
+    made = condition_async if is_async else condition
+    made.__qualname__ = name
+    return made
+
+
+_FAILS = "the condition {0} raised OSError: {0} is not reachable"
+
+
+@_BOTH_KINDS
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("method", "scripts", "tolerated", "expected", "errors"),
+    [
+        ("wait_any", {"a": "e", "b": "y"}, 0, [1, "b"], 0),  # None hides another that holds, …
+        ("wait_any", {"a": "eee", "b": "..y"}, 5, [1, "b"], 2),  # … as long as errors are borne.
+        ("wait_any", {"a": "e", "b": "."}, 0, _FAILS.format("a"), 1),
+        ("wait_any", {"a": ".e.e.y", "b": "e.e.e."}, 1, [0, "a"], 5),  # Each is counted by itself, …
+        ("wait_any", {"a": "e.eee", "b": "e..e."}, 2, _FAILS.format("a") + ", the last of 3 errors in a row", 6),
+        ("wait_all", {"a": "e.y", "b": "y", "c": ".ey"}, 1, ["a", "b", "c"], 2),
+        ("wait_all", {"a": "y", "b": "..e", "c": "eee"}, 2, _FAILS.format("c") + ", the last of 3 errors in a row", 4),
+        ("wait_all", {"a": "e", "b": "e"}, 0, _FAILS.format("a"), 2),
+    ],
+)
+async def test_each_of_several_conditions_is_asked_and_its_errors_are_counted_by_themselves(
+    method: str,
+    scripts: dict[str, str],
+    tolerated: int,
+    expected: object,
+    errors: int,
+    is_async: bool,
+    kind: str,
+) -> None:
+    conditions = [_scripted(name, script, is_async) for name, script in scripts.items()]
     async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
-        result = await runner.execute(Workflow("waits", tasks=[_task(kind, method, [lambda: False, fail])]))
+        waiting = _task(kind, method, conditions, tolerate_errors=tolerated)
+        result = await runner.execute(Workflow("waits", tasks=[waiting]))
+        waits = await runner.waits(result.id)
+    if isinstance(expected, str):
+        assert result.error is not None
+        assert (result.error.code, result.error.message.split(" [")[0]) == (ConditionError.code, expected)
+        assert "OSError" in result.error.traceback
+    else:
+        assert result.raise_for_status().context == {"found": expected}
+    assert [record.errors for record in waits] in ([], [errors])
+
+
+@_BOTH_KINDS
+async def test_messages_name_the_conditions_of_a_wait_for_several(kind: str) -> None:
+    conditions = [_scripted(f"condition_{number}", "...", is_async=False) for number in range(1, 8)]
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        result = await runner.execute(Workflow("waits", tasks=[_task(kind, "wait_all", conditions, timeout=0)]))
     assert result.error is not None
-    assert result.error.code == ConditionError.code
-    assert "OSError: not reachable" in result.error.message
+    names = ", ".join(f"condition_{number}" for number in range(1, 6))
+    assert f"the condition wait_all([{names}, and 2 more]) was not met within 0 s" in result.error.message
 
 
 @_BOTH_KINDS

@@ -9,7 +9,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from cloacina import AsyncRunner, BlockingTaskHandle, Context, Workflow, task
+from cloacina import AsyncRunner, BlockingTaskHandle, Context, WaitTimeout, Workflow, task
+from cloacina.handle import RAISE
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +89,54 @@ async def test_a_wait_beyond_max_blocking_waits_keeps_its_slot_until_another_has
         assert not held[0]()
         for gate in gates:
             gate.set()
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("last", "default", "expected"),
+    [(False, "late", "late"), ("just in time", "late", "just in time"), (False, RAISE, WaitTimeout)],
+)
+async def test_the_time_of_a_wait_bounds_the_wait_for_a_place(
+    last: object, default: object, expected: object, is_async: bool, deferring: Deferring, until: Until,
+    until_wait: UntilWait,
+) -> None:  # fmt: skip
+    clock = VirtualClock(auto=False)
+    is_open = threading.Event()
+    answers = iter([False, last])
+
+    async def condition_async() -> object:
+        return next(answers)
+
+    condition = condition_async if is_async else lambda: next(answers)
+    late = deferring("def", "wait", condition, poll_interval_ms=3_600_000, timeout=60, default=default)
+    parks = Workflow("parks", tasks=[deferring("def", "wait", is_open.is_set)])
+    async with AsyncRunner("sqlite://", max_blocking_waits=1, clock=clock) as runner:
+        resources = runner._engine._resources
+        first = await runner.submit(parks)
+        await until_wait(runner, first)
+        beyond = await runner.submit(Workflow("late", tasks=[late]))
+        await until(lambda: resources.places._wanting)
+        clock.advance(59)
+        await clock.settled()
+        assert not (await runner.tasks(beyond.id))[0].status.is_final
+        clock.advance(1.1)  # A timer may be late by 20 ms.
+        result = await beyond.wait()
+        assert await runner.waits(beyond.id) == []  # It kept its slot, and was never deferred.
+        if expected is WaitTimeout:
+            assert result.error is not None
+            assert result.error.code == WaitTimeout.code
+        else:
+            assert result.raise_for_status().context == {"wait": expected}
+        # The place is the first one's still, and then there for others.
+        second = await runner.submit(parks)
+        await until(lambda: resources.places._wanting)
+        is_open.set()
+        for _ in range(20):
+            clock.advance(0.1)
+            await clock.settled()
+        for execution in (first, second):
+            (await execution.wait()).raise_for_status()
+        assert resources.slots.available == 4
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3])

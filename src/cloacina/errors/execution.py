@@ -87,7 +87,7 @@ class RunnerClosed(ExecutionError):
 
 
 class ThreadUnavailable(ExecutionError):
-    """Raised when no thread can be started: in the name of a `def` task, or on entering a runner."""
+    """Raised when no thread can be started: in the name of a `def` task or a condition, or on entering a runner."""
 
     code = "CLO-1308"
     cause = "The process, its user or its container has as many threads as it may have, or no memory for another one."

@@ -31,11 +31,17 @@ class ConcurrentWait(HandleError):
 
 
 class ConditionError(HandleError):
-    """Raised when the condition of a wait raises; the exception is the cause (`__cause__`)."""
+    """Raised when the condition of a wait raises, or gives no answer; the exception is the cause (`__cause__`)."""
 
     code = "CLO-1203"
-    cause = "The condition given to defer_until raised an exception, more times in a row than tolerate_errors allows."
-    mend = "Mend the condition, or pass tolerate_errors=k to bear up to k errors in a row."
+    cause = (
+        "The condition raised an exception, more times in a row than tolerate_errors allows, or returned what is true "
+        "whatever comes of it: a generator, a future, or a coroutine that nobody awaits."
+    )
+    mend = (
+        "Mend the condition, or pass tolerate_errors=k to bear up to k errors in a row. Let it return its answer: "
+        "`return` in place of `yield`, `future.done()`, `await`."
+    )
 
 
 class WaitTimeout(HandleError):
@@ -50,8 +56,14 @@ class InvalidWait(HandleError):
     """Raised when a wait is asked for with arguments that it cannot work with."""
 
     code = "CLO-1205"
-    cause = "The condition is no function, the poll interval below 1 ms, or a duration is negative or over 100 years."
-    mend = "Pass a function (not its result), poll_interval_ms of at least 1, and either timeout or deadline."
+    cause = (
+        "The condition is no function, or one whose result is always true, the poll interval below 1 ms, or a duration "
+        "is negative or over 100 years."
+    )
+    mend = (
+        "Pass a function (not its result) that returns whether it holds, poll_interval_ms of at least 1, and either "
+        "timeout or deadline."
+    )
 
 
 class NoTaskHandle(HandleError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from cloacina.execution.waiting.wait import Wait
     from cloacina.store.changes import Change
 
-_NO_LIMIT = nullcontext()
 _ROUNDING_SECONDS = 1e-6
 
 logger = Log("cloacina.execution")
@@ -221,7 +219,7 @@ class Attempt:
                     scope.cancel()
                 body = definition.run(self._context)
                 if definition.requires_handle:
-                    await with_task_handle(EngineTaskHandle(self, _NO_LIMIT), body)
+                    await with_task_handle(EngineTaskHandle(self, None), body)
                 else:
                     await body
         except KeyboardInterrupt as interrupt:

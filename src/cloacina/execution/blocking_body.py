@@ -57,7 +57,7 @@ class BlockingBody:
         if attempt.is_stopped:
             raise TaskCancelled
         if definition.requires_handle:
-            handle = EngineTaskHandle(attempt, attempt.resources.places.place_of(attempt.token))
+            handle = EngineTaskHandle(attempt, attempt.resources.places)
             blocking_handle = EngineBlockingTaskHandle(handle)
             attempt._scope = blocking_handle.calls  # noqa: SLF001 - two halves of one thing
             call_with_task_handle(blocking_handle, definition.run_blocking, attempt._context)  # noqa: SLF001 - as above

@@ -114,6 +114,13 @@ class EventLoop(ABC):
         """Return a new one-shot result."""
 
     @abstractmethod
+    def cancellations(self) -> int:
+        """Return how often the running task was cancelled, where that can be mistaken for another job's cancellation.
+
+        Asyncio raises the same exception in who awaits a job that was cancelled.
+        """
+
+    @abstractmethod
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task in `context`, at the next turn of the loop, never at once.
 
@@ -148,6 +155,7 @@ class AsyncioLoop(EventLoop):
         # Callbacks are the engine's: they keep no submitter's context variables alive.
         self._context = contextvars.copy_context()
         self._task_type = asyncio.Task
+        self._current_task = asyncio.current_task
         self._tasks: set[asyncio.Task[None]] = set()
         self._bell: _Bell | None = None
         self._posted: deque[Callable[[], object]] = deque()
@@ -212,6 +220,11 @@ class AsyncioLoop(EventLoop):
     def one_shot(self) -> OneShot[Any]:
         """Return a new one-shot result."""
         return self._loop.create_future()
+
+    def cancellations(self) -> int:
+        """Return how often `cancel` of the running task was called, and was not taken back."""
+        task = self._current_task(self._loop)
+        return 0 if task is None else task.cancelling()
 
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task; see `EventLoop.spawn`."""
@@ -322,6 +335,10 @@ class TrioLoop(EventLoop):
     def one_shot(self) -> OneShot[Any]:
         """Return a new one-shot result."""
         return _TrioOneShot()
+
+    def cancellations(self) -> int:
+        """Return 0: only trio itself can make a `Cancelled`."""
+        return 0
 
     def spawn(self, coroutine: Callable[[], Coroutine[Any, Any, None]], context: contextvars.Context) -> None:
         """Start a task; see `EventLoop.spawn`."""

@@ -9,16 +9,16 @@ import anyio.lowlevel
 from cloacina.errors import ConcurrentWait, HandleConsumed
 from cloacina.execution.slots import SlotToken
 from cloacina.execution.waiting.arguments import check_polling, time_limit
-from cloacina.execution.waiting.combined import all_of, any_of
+from cloacina.execution.waiting.combined import Combination, Several
 from cloacina.execution.waiting.wait import Wait
 from cloacina.handle import RAISE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
     from datetime import datetime, timedelta
 
     from cloacina.execution.attempt import Attempt
+    from cloacina.execution.waiting.places import Places
     from cloacina.handle import Condition
 
 
@@ -27,14 +27,14 @@ class EngineTaskHandle:
 
     Args:
         attempt: What it controls.
-        place: Entered for the time of a wait: one of the places for parked threads, for a blocking task.
+        places: Where a blocking task needs a place for the time of a wait; None when there is no limit.
     """
 
-    __slots__ = ("_attempt", "_is_consumed", "_is_waiting", "_place")
+    __slots__ = ("_attempt", "_is_consumed", "_is_waiting", "_places")
 
-    def __init__(self, attempt: Attempt, place: AbstractAsyncContextManager[None]) -> None:
+    def __init__(self, attempt: Attempt, places: Places | None) -> None:
         self._attempt = attempt
-        self._place = place
+        self._places = places
         self._is_waiting = False
         self._is_consumed = False
 
@@ -52,24 +52,23 @@ class EngineTaskHandle:
         attempt, token = self._attempt, self._attempt.token
         wait = self._begin(condition, poll_interval_ms, timeout, deadline, tolerate_errors)
         try:
-            if not await wait.call_once():  # at once, the slot still held: true already costs nothing
-                async with self._place:  # no limit for async tasks; threads that park are counted
-                    attempt.show_deferred(wait)  # the store says Deferred …
-                    token.release()  # … and the slot serves the next in the queue
-                    await wait.until_over(token)  # polled; then in the queue, until a slot is held again
-                    attempt.show_active(wait)  # the store says Active
+            if not await wait.call_once() and await self._may_park(wait):  # at once: true already costs nothing
+                attempt.show_deferred(wait)  # the store says Deferred …
+                token.release()  # … and the slot serves the next in the queue
+                await wait.until_over(token)  # polled; then in the queue, until a slot is held again
+                attempt.show_active(wait)  # the store says Active
             return wait.result(default)  # what the condition returned, or WaitTimeout, or ConditionError
         finally:
             self._end(wait)
 
     async def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
         """Wait until one of several conditions holds: see `TaskHandle.wait_any`."""
-        condition = any_of(conditions, self._attempt.resources.conditions)
+        condition = self._combined(Several("wait_any", conditions, needs_all=False))
         return cast("tuple[int, Any]", await self.defer_until(condition, **options))
 
     async def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
         """Wait until each of several conditions has held: see `TaskHandle.wait_all`."""
-        condition = all_of(conditions, self._attempt.resources.conditions)
+        condition = self._combined(Several("wait_all", conditions, needs_all=True))
         return cast("list[Any]", await self.defer_until(condition, **options))
 
     async def yield_slot(self) -> None:
@@ -147,8 +146,18 @@ class EngineTaskHandle:
             tolerate_errors=tolerate_errors,
         )
 
+    def _combined(self, several: Several) -> Combination:
+        resources = self._attempt.resources
+        return Combination(several, resources.conditions, resources.loop)
+
+    async def _may_park(self, wait: Wait) -> bool:
+        """Return when the task may give its slot back: threads that park are counted; False when the wait is over."""
+        return self._places is None or await wait.until_placed(self._places)
+
     def _end(self, wait: Wait) -> None:
         self._is_waiting = False
+        if self._places is not None:
+            self._places.leave(self._attempt.token)
         if wait.id in self._attempt.resources.waits:
             # Cancelled: as a whole, or by a scope of the body's own, and then it has its slot again.
             if self._attempt.token.is_held():

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio.lowlevel
 from anyio.from_thread import start_blocking_portal
 
-from cloacina.execution.waiting.arguments import check_conditions
+from cloacina.execution.event_loop import EventLoop
+from cloacina.execution.waiting.answers import Pending, answer_of, call_condition
+from cloacina.execution.waiting.combined import Several
 from cloacina.handle import RAISE
+from cloacina.membrane import name_of
 from cloacina.testing.fake_tokens import FakeBlockingSlotToken, FakeSlotToken
-from cloacina.testing.polling import each_of, first_of, one
+from cloacina.testing.polling import each_of, one
 from cloacina.testing.recording_handle import RecordingHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
     from typing import Unpack
 
     from anyio.from_thread import BlockingPortal
 
+    from cloacina.execution.waiting.answers import Answer
     from cloacina.handle import Condition, WaitOptions
     from cloacina.testing.polling import Calls
 
@@ -94,18 +97,18 @@ class FakeTaskHandle(RecordingHandle):
             "default": default,
             "tolerate_errors": tolerate_errors,
         }
-        return await self._run((condition,), one(condition), options)
+        return await self._run((condition,), one(condition), name_of(condition), options)
 
     async def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Call the conditions until one holds: see `TaskHandle.wait_any`."""
-        checked = check_conditions(conditions)
-        found: tuple[int, Any] = await self._run(checked, first_of(checked), options)
+        several = Several("wait_any", conditions, needs_all=False)
+        found: tuple[int, Any] = await self._run(several.conditions, each_of(several), repr(several), options)
         return found
 
     async def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
         """Call the conditions until each has held: see `TaskHandle.wait_all`."""
-        checked = check_conditions(conditions)
-        found: list[Any] = await self._run(checked, each_of(checked), options)
+        several = Several("wait_all", conditions, needs_all=True)
+        found: list[Any] = await self._run(several.conditions, each_of(several), repr(several), options)
         return found
 
     async def yield_slot(self) -> None:
@@ -118,20 +121,18 @@ class FakeTaskHandle(RecordingHandle):
         self.consume()
         return FakeSlotToken()
 
-    async def _run(self, conditions: Sequence[Condition], poll: Callable[[], Calls], options: WaitOptions) -> Any:
-        calls = self.record_wait(conditions, poll, **options)
+    async def _run(
+        self, conditions: Sequence[Condition], poll: Callable[[], Calls], name: str, options: WaitOptions
+    ) -> Any:
+        calls = self.record_wait(conditions, poll, name, **options)
         try:
             condition = next(calls)
             while True:
-                value, error = None, None
-                try:
-                    value = condition()
-                    if inspect.isawaitable(value):
-                        value = await value
-                except Exception as raised:  # noqa: BLE001 - judged by the wait
-                    error = raised
+                answer = _called(condition)
+                if type(answer[0]) is Pending:
+                    answer = await _awaited(answer[0])
                 await anyio.lowlevel.checkpoint()  # whoever is to make the condition true gets a turn
-                condition = calls.send((value, error))
+                condition = calls.send(answer)
         except StopIteration as end:
             return end.value
         finally:
@@ -192,18 +193,18 @@ class FakeBlockingTaskHandle(RecordingHandle):
             "default": default,
             "tolerate_errors": tolerate_errors,
         }
-        return self._run((condition,), one(condition), options)
+        return self._run((condition,), one(condition), name_of(condition), options)
 
     def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Call the conditions until one holds: see `TaskHandle.wait_any`."""
-        checked = check_conditions(conditions)
-        found: tuple[int, Any] = self._run(checked, first_of(checked), options)
+        several = Several("wait_any", conditions, needs_all=False)
+        found: tuple[int, Any] = self._run(several.conditions, each_of(several), repr(several), options)
         return found
 
     def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
         """Call the conditions until each has held: see `TaskHandle.wait_all`."""
-        checked = check_conditions(conditions)
-        found: list[Any] = self._run(checked, each_of(checked), options)
+        several = Several("wait_all", conditions, needs_all=True)
+        found: list[Any] = self._run(several.conditions, each_of(several), repr(several), options)
         return found
 
     def yield_slot(self) -> None:
@@ -215,26 +216,29 @@ class FakeBlockingTaskHandle(RecordingHandle):
         self.consume()
         return FakeBlockingSlotToken()
 
-    def _run(self, conditions: Sequence[Condition], poll: Callable[[], Calls], options: WaitOptions) -> Any:
-        calls = self.record_wait(conditions, poll, **options)
+    def _run(self, conditions: Sequence[Condition], poll: Callable[[], Calls], name: str, options: WaitOptions) -> Any:
+        calls = self.record_wait(conditions, poll, name, **options)
         portal: BlockingPortal | None = None
         with ExitStack() as stack:
             stack.callback(calls.close)
             try:
                 condition = next(calls)
                 while True:
-                    value, error = None, None
-                    try:
-                        value = condition()
-                        if inspect.isawaitable(value):
-                            portal = portal or stack.enter_context(start_blocking_portal())
-                            value = portal.call(_result, value)
-                    except Exception as raised:  # noqa: BLE001 - judged by the wait
-                        error = raised
-                    condition = calls.send((value, error))
+                    answer = _called(condition)
+                    if type(answer[0]) is Pending:
+                        portal = portal or stack.enter_context(start_blocking_portal())
+                        answer = portal.call(_awaited, answer[0])
+                    condition = calls.send(answer)
             except StopIteration as end:
                 return end.value
 
 
-async def _result(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+def _called(condition: Condition) -> Answer:
+    value, error = call_condition(condition)
+    if error is not None and not isinstance(error, Exception):
+        raise error  # Ctrl+C, and the like: here it is the test's
+    return value, error
+
+
+async def _awaited(pending: Pending) -> Answer:
+    return await answer_of(pending, EventLoop.current())

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+from cloacina.execution.waiting.combined import FailedRound
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from cloacina.execution.waiting.answers import Answer
+    from cloacina.execution.waiting.combined import Several
     from cloacina.handle import Condition
 
-Answer: TypeAlias = tuple[Any, Exception | None]
-"""What a condition returned, or what it raised."""
-
-Calls: TypeAlias = "Generator[Condition, Answer, Answer]"
-"""One poll: yields the conditions to call, is sent their answers, and returns what comes of them."""
+Calls: TypeAlias = "Generator[Condition, Answer, Any]"
+"""One poll: yields the conditions to call, is sent their answers, and returns what comes of them, or None."""
 
 
 @dataclass(slots=True)
@@ -44,44 +45,30 @@ class RecordedWait:
 
 def one(condition: Condition) -> Callable[[], Calls]:
     """Return how a single condition is polled."""
+    errors_in_a_row = 0
 
     def poll() -> Calls:
-        return (yield condition)
+        nonlocal errors_in_a_row
+        value, error = yield condition
+        if error is not None:
+            errors_in_a_row += 1
+            raise FailedRound(condition, error, errors_in_a_row)
+        errors_in_a_row = 0
+        return value
 
     return poll
 
 
-def first_of(conditions: Sequence[Condition]) -> Callable[[], Calls]:
-    """Return how the conditions of `wait_any` are polled."""
+def each_of(several: Several) -> Callable[[], Calls]:
+    """Return how several conditions are polled."""
 
     def poll() -> Calls:
-        for index, condition in enumerate(conditions):
-            value, error = yield condition
-            if value or error is not None:
-                return (index, value), error
-        return None, None
+        asked = several.round()
+        index = next(asked)
+        try:
+            while True:
+                index = asked.send((yield several.conditions[index]))
+        except StopIteration as end:
+            return end.value
 
     return poll
-
-
-def each_of(conditions: Sequence[Condition]) -> Callable[[], Calls]:
-    """Return how the conditions of `wait_all` are polled: one that has held is not called again."""
-    values: dict[int, Any] = {}
-
-    def poll() -> Calls:
-        for index, condition in enumerate(conditions):
-            if index not in values:
-                value, error = yield condition
-                if error is not None:
-                    return None, error
-                if value:
-                    values[index] = value
-        is_met = len(values) == len(conditions)
-        return [values[index] for index in range(len(conditions))] if is_met else None, None
-
-    return poll
-
-
-def names(wait: RecordedWait) -> str:
-    """Return what the conditions of a wait are called."""
-    return ", ".join(getattr(condition, "__qualname__", None) or repr(condition) for condition in wait.conditions)

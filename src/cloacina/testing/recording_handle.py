@@ -6,19 +6,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
+from cloacina.execution.waiting.answers import NoAnswer
 from cloacina.execution.waiting.arguments import check_polling, time_limit
-from cloacina.execution.waiting.wording import count, limit_of
+from cloacina.execution.waiting.combined import FailedRound
+from cloacina.execution.waiting.wording import count, failure_of, limit_of
 from cloacina.handle import RAISE
-from cloacina.membrane import describe
-from cloacina.testing.polling import RecordedWait, names
+from cloacina.testing.polling import RecordedWait
 from cloacina.testing.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
 
+    from cloacina.execution.waiting.answers import Answer
     from cloacina.handle import Condition
-    from cloacina.testing.polling import Answer, Calls
+    from cloacina.testing.polling import Calls
 
 TASK_EXECUTION_ID = "00000000-0000-7000-8000-000000000000"
 """The id that a stand-in gives, unless a test says otherwise."""
@@ -69,6 +71,7 @@ class RecordingHandle:
         self,
         conditions: Sequence[Condition],
         poll: Callable[[], Calls],
+        name: str,
         *,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
@@ -76,7 +79,18 @@ class RecordingHandle:
         default: Any = RAISE,
         tolerate_errors: int = 0,
     ) -> Generator[Condition, Answer, Any]:
-        """Yield the conditions to call, be sent their answers, and return what the wait has come to."""
+        """Yield the conditions to call, be sent their answers, and return what the wait has come to.
+
+        Args:
+            conditions: What is waited for.
+            poll: Asks each of them once.
+            name: What messages call all of them.
+            poll_interval_ms: As for `TaskHandle.defer_until`, and so are the others.
+            timeout: See there.
+            deadline: See there.
+            default: See there.
+            tolerate_errors: See there.
+        """
         self._refuse_if_unusable()
         for condition in conditions:
             check_polling(condition, poll_interval_ms, tolerate_errors)
@@ -87,56 +101,54 @@ class RecordingHandle:
         self.waits.append(wait)
         self._is_waiting = True
         try:
-            return (yield from self._polls(wait, poll, default, deadline))
+            return (yield from self._polls(wait, poll, name, default, deadline))
         finally:
             self._is_waiting = False
             self._is_slot_held = True
 
     def _polls(
-        self, wait: RecordedWait, poll: Callable[[], Calls], default: Any, deadline: datetime | None
+        self, wait: RecordedWait, poll: Callable[[], Calls], name: str, default: Any, deadline: datetime | None
     ) -> Generator[Condition, Answer, Any]:
         began = self.clock.elapsed
         interval = timedelta(milliseconds=wait.poll_interval_ms)
-        errors_in_a_row = 0
         while True:
             wait.polls += 1
-            value, error = yield from poll()
-            if error is not None:
-                wait.errors += 1
-                errors_in_a_row += 1
-                if errors_in_a_row > wait.tolerate_errors:
+            try:
+                value = yield from poll()
+            except FailedRound as failed:
+                wait.errors += failed.errors
+                if failed.in_a_row > wait.tolerate_errors or type(failed.error) is NoAnswer:
                     wait.outcome = "error"
-                    message = f"the condition {names(wait)} raised {describe(error)}"
-                    raise ConditionError(message) from error
-            elif value:
-                wait.outcome, wait.value = "met", value
-                return value
+                    message = failure_of(failed.condition, failed.error, failed.in_a_row)
+                    raise ConditionError(message) from failed.error
             else:
-                errors_in_a_row = 0
+                if value is not None:
+                    wait.outcome, wait.value = "met", value
+                    return value
             remaining = interval if wait.time_limit is None else wait.time_limit - wait.duration
             if deadline is not None:  # It follows the wall clock, which a test may set.
                 remaining = deadline - self.clock.now()
             if remaining <= timedelta(0):
                 wait.outcome = "timeout"
                 if default is RAISE:
-                    raise self._timed_out(wait, deadline)
+                    raise self._timed_out(wait, name, deadline)
                 return default
             if wait.time_limit is None and wait.polls >= self._max_polls:
-                raise self._out_of_polls(wait)
+                raise self._out_of_polls(wait, name)
             self._is_slot_held = False
             self.clock.advance(min(interval, remaining))
             wait.duration = self.clock.elapsed - began
 
     @staticmethod
-    def _timed_out(wait: RecordedWait, deadline: datetime | None) -> WaitTimeout:
+    def _timed_out(wait: RecordedWait, name: str, deadline: datetime | None) -> WaitTimeout:
         limit = limit_of(deadline or (wait.time_limit or timedelta(0)).total_seconds())
         polls = f"{count(wait.polls, 'poll')}, one each {wait.poll_interval_ms} ms"
-        return WaitTimeout(f"the condition {names(wait)} was not met {limit} ({polls})")
+        return WaitTimeout(f"the condition {name} was not met {limit} ({polls})")
 
     @staticmethod
-    def _out_of_polls(wait: RecordedWait) -> AssertionError:
+    def _out_of_polls(wait: RecordedWait, name: str) -> AssertionError:
         message = (
-            f"the condition {names(wait)} was not met in {wait.polls} polls of a wait without a timeout; let it come "
+            f"the condition {name} was not met in {wait.polls} polls of a wait without a timeout; let it come "
             "true, or allow more with max_polls="
         )
         return AssertionError(message)

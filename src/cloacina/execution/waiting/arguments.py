@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import InvalidOption, InvalidWait
+from cloacina.execution.waiting.answers import RETURN_INSTEAD
+from cloacina.execution.waiting.wording import given
+from cloacina.membrane import name_of
 from cloacina.retry import LONGEST, seconds
 
 if TYPE_CHECKING:
@@ -20,11 +23,10 @@ def check_polling(condition: Condition, poll_interval_ms: int, tolerate_errors: 
     """Refuse what cannot be polled.
 
     Raises:
-        InvalidWait: The condition is not callable, or a number is not whole or too small.
+        InvalidWait: The condition is no function, or one whose result is always true, or a number is not whole or too
+            small.
     """
-    if not callable(condition):
-        message = f"a wait needs a function to call, such as path.exists; got {condition!r}"
-        raise InvalidWait(message)
+    check_condition(condition)
     if not _is_whole(poll_interval_ms, 1, LONGEST * 1000):
         message = (
             "poll_interval_ms is a whole number of milliseconds, at least 1 and at most 100 years; "
@@ -36,6 +38,24 @@ def check_polling(condition: Condition, poll_interval_ms: int, tolerate_errors: 
         raise InvalidWait(message)
 
 
+def check_condition(condition: Condition) -> None:
+    """Refuse what is no condition, as far as that can be told without calling it.
+
+    Raises:
+        InvalidWait: It cannot be called, or what it returns is true whatever comes of it.
+    """
+    found: Any = condition
+    if not callable(found):
+        message = f"a wait needs a function to call, such as path.exists; got {given(found)}{_mend(found)}"
+    elif isinstance(found, type) and not (hasattr(found, "__bool__") or hasattr(found, "__len__")):
+        message = f"{name_of(found)} is a class whose objects are always true; pass a function that tells yes from no"
+    elif _is_of_kind(found, inspect.isgeneratorfunction) or _is_of_kind(found, inspect.isasyncgenfunction):
+        message = f"{name_of(found)} is a generator function, and a generator is always true; {RETURN_INSTEAD}"
+    else:
+        return
+    raise InvalidWait(message)
+
+
 def check_conditions(conditions: Iterable[Condition]) -> list[Condition]:
     """Return the conditions of a wait for several.
 
@@ -45,9 +65,14 @@ def check_conditions(conditions: Iterable[Condition]) -> list[Condition]:
     found: Any = conditions
     is_one = callable(found) or not isinstance(found, Iterable)
     checked: list[Condition] = [] if is_one else list(conditions)
-    if not checked or not all(map(callable, checked)):
-        message = f"a wait for several takes one list of functions, such as [path.exists, job.is_done]; got {found!r}"
+    if not checked:
+        message = (
+            "a wait for several takes one list of functions, such as [path.exists, job.is_done]; "
+            f"got {given(conditions)}"
+        )
         raise InvalidWait(message)
+    for condition in checked:
+        check_condition(condition)
     return checked
 
 
@@ -83,9 +108,24 @@ def time_limit(timeout: float | timedelta | None, deadline: datetime | None, now
 
 def returns_awaitable(condition: Condition) -> bool:
     """Return whether a condition is known to be async before it is called."""
-    return inspect.iscoroutinefunction(condition) or inspect.iscoroutinefunction(
-        getattr(type(condition), "__call__", None)  # noqa: B004 - the method itself is inspected
-    )
+    return _is_of_kind(condition, inspect.iscoroutinefunction)
+
+
+def _is_of_kind(condition: Condition, is_kind: Callable[[Any], bool]) -> bool:
+    """Return whether a function is of a kind, or the one that is called when an object is."""
+    return is_kind(condition) or is_kind(getattr(type(condition), "__call__", None))  # noqa: B004 - it is inspected
+
+
+def _mend(found: Any) -> str:
+    """Return what to write in place of something that cannot be called."""
+    if isinstance(found, bool):
+        return "; pass the function itself, and not what it returned: path.exists, not path.exists()"
+    if inspect.isawaitable(found):
+        return "; an awaitable gives one answer, and a wait asks again and again: pass a function that returns one"
+    for name in ("is_set", "done"):
+        if callable(getattr(found, name, None)):
+            return f"; pass its method {name}, without calling it"
+    return ""
 
 
 def _is_whole(value: object, minimum: int, maximum: float = math.inf) -> bool:

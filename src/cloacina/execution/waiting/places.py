@@ -8,14 +8,18 @@ first parks in the other's place, and the other is the next to get a slot.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from cloacina.execution.bodies import Bodies
-    from cloacina.execution.event_loop import EventLoop, OneShot
     from cloacina.execution.slots import SlotPool, SlotToken
+
+
+class PlaceClaimant(Protocol):
+    """Who wants a place."""
+
+    def place_given(self) -> None:
+        """Go on: the token that wanted a place has one. Called once, on the loop's thread."""
+        ...
 
 
 class Places:
@@ -24,92 +28,58 @@ class Places:
     Args:
         capacity: How many there are, at least 1.
         slots: What those queue for who leave.
-        bodies: Told that a body rests while it wants a place.
-        loop: The event loop.
     """
 
-    def __init__(self, capacity: int, slots: SlotPool, bodies: Bodies, loop: EventLoop) -> None:
+    def __init__(self, capacity: int, slots: SlotPool) -> None:
         self._free = capacity
         self._slots = slots
-        self._bodies = bodies
-        self._loop = loop
         self._taken: set[SlotToken] = set()
         self._leaving: OrderedDict[SlotToken, None] = OrderedDict()
-        self._wanting: OrderedDict[SlotToken, OneShot[None]] = OrderedDict()
+        self._wanting: OrderedDict[SlotToken, PlaceClaimant] = OrderedDict()
 
-    def place_of(self, token: SlotToken) -> Place:
-        """Return what the task with this token enters for the time of a wait."""
-        return Place(self, token)
+    def claim(self, token: SlotToken, claimant: PlaceClaimant) -> None:
+        """Want a place.
 
-    async def take(self, token: SlotToken) -> None:
-        """Wait for a place, the slot still held."""
+        Args:
+            token: A token that holds a slot, and no place.
+            claimant: Told when it has one: at once if one is free.
+        """
         if self._free:
             self._free -= 1
             self._taken.add(token)
+            claimant.place_given()
         elif self._leaving:
             leaving, _ = self._leaving.popitem(last=False)
-            self._exchange(leaving, token)
+            self._exchange(leaving, token, claimant)
         else:
-            self._wanting[token] = given = self._loop.one_shot()
-            self._bodies.rest()
-            try:
-                await given
-            except BaseException:
-                if self._wanting.pop(token, None) is not None:
-                    self._bodies.go_on()
-                self.leave(token)
-                raise
+            self._wanting[token] = claimant
 
     def is_leaving(self, token: SlotToken) -> None:
         """Take note that a task queues for a slot, to leave its place with it; nothing when it has no place."""
         if token not in self._taken:
             return
-        wanting = self._next_wanting()
-        if wanting is None:
-            self._leaving[token] = None
+        if self._wanting:
+            self._exchange(token, *self._wanting.popitem(last=False))
         else:
-            self._exchange(token, wanting)
+            self._leaving[token] = None
 
     def leave(self, token: SlotToken) -> None:
-        """Give a place to the next who wants one; nothing when it was exchanged for a slot."""
+        """Want no place any more: give it to the next who does; nothing when it was exchanged for a slot."""
+        self._wanting.pop(token, None)
         self._leaving.pop(token, None)
-        if token in self._taken:
-            self._taken.remove(token)
-            wanting = self._next_wanting()
-            if wanting is None:
-                self._free += 1
-            else:
-                self._taken.add(wanting)
+        if token not in self._taken:
+            return
+        self._taken.remove(token)
+        if self._wanting:
+            self._give(*self._wanting.popitem(last=False))
+        else:
+            self._free += 1
 
-    def _exchange(self, leaving: SlotToken, wanting: SlotToken) -> None:
+    def _exchange(self, leaving: SlotToken, wanting: SlotToken, claimant: PlaceClaimant) -> None:
         self._taken.remove(leaving)
-        self._taken.add(wanting)
         self._slots.hasten(leaving)
+        self._give(wanting, claimant)
 
-    def _next_wanting(self) -> SlotToken | None:
-        """Take the first who was not cancelled meanwhile out of the queue, and wake it."""
-        while self._wanting:
-            token, given = self._wanting.popitem(last=False)
-            self._bodies.go_on()
-            if not given.done():
-                given.set_result(None)
-                return token
-        return None
-
-
-class Place:
-    """One task's place: taken on entering, left on leaving."""
-
-    __slots__ = ("_places", "_token")
-
-    def __init__(self, places: Places, token: SlotToken) -> None:
-        self._places = places
-        self._token = token
-
-    async def __aenter__(self) -> None:
-        await self._places.take(self._token)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._places.leave(self._token)
+    def _give(self, token: SlotToken, claimant: PlaceClaimant) -> None:
+        self._taken.add(token)
+        claimant.place_given()

@@ -3,7 +3,10 @@
 A wait goes through these phases; its task holds a slot in the first and after the last::
 
     first call ──met, failed or out of time──────────────────────────▶ over
-        │ not met
+        │ not met                                                        ▲
+        ▼                                                                │
+    wanting a place (only a thread) ──met, failed or out of time─────────┘
+        │
         ▼
     waiting ──met, failed or out of time──▶ resuming ──slot granted──▶ over
         │                                       │
@@ -19,32 +22,32 @@ awaited by the waiting task itself, within its own cancel scopes and context var
 from __future__ import annotations
 
 import contextvars
-import inspect
 from functools import partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import anyio.lowlevel
 
 from cloacina.errors import ConditionError, WaitTimeout
+from cloacina.execution.waiting.answers import NoAnswer, Pending, answer_of, call_condition
 from cloacina.execution.waiting.arguments import returns_awaitable
-from cloacina.execution.waiting.conditions import call_condition
+from cloacina.execution.waiting.combined import Combination, FailedRound
 from cloacina.execution.waiting.timers import Timer
-from cloacina.execution.waiting.wording import count, limit_of
+from cloacina.execution.waiting.wording import count, failure_of, limit_of
 from cloacina.handle import RAISE
 from cloacina.membrane import describe, name_of
 from cloacina.store import changes
 from cloacina.store.records import WaitPhase
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from datetime import datetime
+
+    from anyio import CancelScope
 
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.slots import SlotToken
-    from cloacina.execution.waiting.conditions import Answer
+    from cloacina.execution.waiting.answers import Answer
+    from cloacina.execution.waiting.places import Places
     from cloacina.handle import Condition
     from cloacina.store.changes import Change
 
@@ -72,8 +75,8 @@ class Wait(Timer):
         "_began_at",
         "_call",
         "_call_scope",
-        "_error",
         "_errors_in_a_row",
+        "_failed",
         "_is_last_call",
         "_is_over",
         "_is_parked",
@@ -125,13 +128,13 @@ class Wait(Timer):
         self.last_error: str | None = None
         self._errors_in_a_row = 0
         self._value: Any = None
-        self._error: BaseException | None = None
+        self._failed: FailedRound | None = None
         self._answer_is_out = False
         self._is_last_call = False
         self._is_over = False
         self._is_parked = False
-        self._call: Callable[[], Awaitable[Any]] | None = None
-        self._call_scope: anyio.CancelScope | None = None
+        self._call: Condition | Pending | None = None
+        self._call_scope: CancelScope | None = None
         self._turn: OneShot[None] = attempt.resources.loop.one_shot()
         self._limit = deadline or time_limit
         self._timeout: Timer | None = None
@@ -160,14 +163,28 @@ class Wait(Timer):
         Returns:
             True when that ends the wait.
         """
-        if self.is_async:
-            self._answer_is_out = True
-            self._call = self.condition
-            self._wake()
-        else:
-            self._ask()
+        self._begin_call()
         await self._until_over()
         return self.outcome is not None
+
+    async def until_placed(self, places: Places) -> bool:
+        """Wait for a place to park in, the slot still held.
+
+        Returns:
+            False when the wait is over without one: its time was up.
+
+        Raises:
+            HandleConsumed: The task has ended without its wait.
+        """
+        self._is_over = False
+        places.claim(self._attempt.token, self)
+        await self._until_over()
+        self._attempt.refuse_if_over()
+        return self.outcome is None
+
+    def place_given(self) -> None:
+        """Let the task go on: it has a place to park in."""
+        self._go_on()
 
     async def until_over(self, token: SlotToken) -> None:
         """Poll the condition until the wait is over, and queue for a slot; return when the token holds one.
@@ -178,9 +195,7 @@ class Wait(Timer):
         """
         self._token = token
         self._is_over = False
-        if self.outcome is not None:  # The time was up while the thread queued for its place.
-            self._reclaim(token)
-        elif not self._answer_is_out:
+        if not self._answer_is_out:
             self._schedule()
         await self._until_over()
         self._attempt.refuse_if_over()
@@ -206,17 +221,15 @@ class Wait(Timer):
         """
         if self.outcome == MET:
             return self._value
-        if self.outcome == TIMED_OUT:
-            if default is not RAISE:
-                return default
-            last_error = f"; last error: {self.last_error}" if self.last_error else ""
-            polls = f"{count(self.polls, 'poll')}, one each {self.poll_interval_ms} ms{last_error}"
-            message = f"the condition {name_of(self.condition)} was not met {limit_of(self._limit or 0)} ({polls})"
-            raise WaitTimeout(message)
-        error, self._error = self._error, None
-        last = f", the last of {self._errors_in_a_row} errors in a row" if self._errors_in_a_row > 1 else ""
-        message = f"the condition {name_of(self.condition)} raised {self.last_error}{last}"
-        raise ConditionError(message) from error
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise ConditionError(failure_of(failed.condition, failed.error, failed.in_a_row)) from failed.error
+        if default is not RAISE:
+            return default
+        last_error = f"; last error: {self.last_error}" if self.last_error else ""
+        polls = f"{count(self.polls, 'poll')}, one each {self.poll_interval_ms} ms{last_error}"
+        message = f"the condition {name_of(self.condition)} was not met {limit_of(self._limit or 0)} ({polls})"
+        raise WaitTimeout(message)
 
     # The waiting task's side.
 
@@ -228,32 +241,34 @@ class Wait(Timer):
                     self._attempt.resources.bodies.rest()
                 await self._turn
                 self._turn = self._attempt.resources.loop.one_shot()
-                if (call := self._call) is not None:
+                if (call := self._call) is not None and self.outcome is None:
                     self._call = None
-                    if self.outcome is None:
-                        await self._call_here(call)
+                    await self._call_here(call)
             if self._attempt.has_to_stop():
                 await anyio.lowlevel.checkpoint()  # raises, though the task was woken before it was cancelled
         except BaseException:
             await self._leave()
             raise
-
-    async def _call_here(self, call: Callable[[], Awaitable[Any]]) -> None:
-        """Await a call in the waiting task, until the time is up."""
-        value: Any = None
-        try:
-            with anyio.CancelScope() as scope:
-                self._call_scope = scope
-                value = await call()
-                value = value or None
-            if scope.cancelled_caught:
-                return
-        except Exception as error:  # noqa: BLE001 - judged by _take
-            self._take(None, error)
-        else:
-            self._take(value, None)
         finally:
-            self._call_scope = None
+            self._drop_call()
+
+    async def _call_here(self, call: Condition | Pending) -> None:
+        """Await a call in the waiting task, until the time is up."""
+        loop = self._attempt.resources.loop
+        answer: Answer = None, None
+        with loop.cancel_scope() as scope:
+            self._call_scope = scope
+            try:
+                answer = await answer_of(call, loop)
+            finally:
+                self._call_scope = None
+        if not scope.cancelled_caught:
+            self._take(*answer)
+
+    def _drop_call(self) -> None:
+        if isinstance(self._call, Pending):
+            self._call.close()
+        self._call = None
 
     async def _leave(self) -> None:
         """The waiting task was cancelled: end the wait.
@@ -289,20 +304,20 @@ class Wait(Timer):
 
     def call(self) -> Answer:
         """Call the condition, in a thread, with the context variables of the one who waits."""
+        if self.outcome is not None:  # It ended while the question stood in line.
+            return None, None
         return self.context.run(call_condition, self.condition)
 
     def answered(self, value: Any, error: BaseException | None) -> None:
         """Take a condition's answer from its thread."""
         try:
-            if self.outcome is not None:
-                # Too late: the time was up, or the task was cancelled.
-                if type(value) is CoroutineType:
-                    value.close()
-            elif value is not None and inspect.isawaitable(value):
-                self._call = lambda: value
-                self._wake()
-            else:
+            if type(value) is not Pending:
                 self._take(value, error)
+            elif self.outcome is not None:  # Too late: the time was up, or the task was cancelled.
+                value.close()
+            else:
+                self._call = value
+                self._wake()
         except Exception as failure:  # noqa: BLE001 - other answers have come as well
             self._attempt.fail(failure)
 
@@ -313,11 +328,13 @@ class Wait(Timer):
             return
         self.polls += 1
         if error is not None:
-            self.errors += 1
-            self._errors_in_a_row += 1
-            self.last_error = describe(error)
-            if self._errors_in_a_row > self._tolerate_errors:
-                self._error = error
+            in_a_row = self._errors_in_a_row + 1
+            failed = error if type(error) is FailedRound else FailedRound(self.condition, error, in_a_row)
+            self._errors_in_a_row = failed.in_a_row
+            self.errors += failed.errors
+            self.last_error = describe(failed.error)
+            if failed.in_a_row > self._tolerate_errors or type(failed.error) is NoAnswer:
+                self._failed = failed
                 self._end(FAILED)
                 return
             if self.phase is not None:
@@ -388,16 +405,16 @@ class Wait(Timer):
             self._attempt.resources.bodies.go_on()
 
     def _begin_call(self) -> None:
-        if self.is_async:
-            self._answer_is_out = True
-            self._call = self.condition
-            self._wake()
-        else:
-            self._ask()
-
-    def _ask(self) -> None:
         self._answer_is_out = True
-        self._attempt.resources.conditions.ask(self)
+        # A slot is held meanwhile, or time is up.
+        is_urgent = self.phase is None or self._is_last_call
+        if not self.is_async:
+            self._attempt.resources.conditions.ask(self, is_urgent=is_urgent)
+            return
+        if isinstance(self.condition, Combination):
+            self.condition.is_urgent = is_urgent
+        self._call = self.condition
+        self._wake()
 
     def _schedule(self) -> None:
         self._attempt.resources.timers.arm(self, self.poll_interval_ms / 1000)
