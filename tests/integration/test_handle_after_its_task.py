@@ -147,6 +147,38 @@ async def test_what_a_task_leaves_behind_takes_no_slot_and_changes_no_record(ste
         assert (await runner.execute(Workflow("nothing", tasks=[nothing]))).status is ExecutionStatus.COMPLETED
 
 
+async def test_what_queues_for_a_slot_leaves_the_queue_with_its_task(until: Until) -> None:
+    may_end, is_met = anyio.Event(), threading.Event()
+    ended: list[BaseException] = []
+
+    async def use(handle: TaskHandle) -> None:
+        try:
+            await handle.defer_until(is_met.is_set, poll_interval_ms=1)
+        except HandleConsumed as error:
+            ended.append(error)
+
+    @task
+    async def careless(context: Context, handle: TaskHandle) -> None:
+        EventLoop.current().spawn(lambda: use(handle), contextvars.copy_context())
+        await may_end.wait()
+
+    @task
+    async def occupies(context: Context) -> None:
+        is_met.set()
+        await until(lambda: slots.queued)
+        may_end.set()
+        await until(lambda: ended)
+        context["queued"] = slots.queued
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        slots = runner._engine._resources.slots
+        execution = await runner.submit(Workflow("careless", tasks=[careless]))
+        other = await runner.submit(Workflow("occupies", tasks=[occupies]))
+        assert (await execution.wait()).status is ExecutionStatus.COMPLETED
+        assert (await other.wait()).context == {"queued": 0}
+        assert slots.available == 1
+
+
 @pytest.mark.parametrize(
     "use",
     [lambda handle: handle.defer_until(lambda: True), lambda handle: handle.yield_slot()],

@@ -20,6 +20,8 @@ from cloacina import (
     Workflow,
     task,
 )
+from cloacina.execution.slots import SlotToken
+from cloacina.execution.waiting.wait import Wait
 from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -318,3 +320,47 @@ async def test_cancelling_a_task_that_takes_its_slot_back_after_its_own_scope_en
         occupant_is_open.set()
         (await second.wait()).raise_for_status()
     assert seen == [False]
+
+
+@pytest.mark.parametrize("step", ["wait", "yield"])
+async def test_a_scope_that_was_cancelled_does_not_disturb_who_queues_to_go_on(
+    step: str, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[str] = []
+    scopes: list[anyio.CancelScope] = []
+    queue_again, reclaim = Wait._queue_again, SlotToken.reclaim
+
+    async def note_wait(wait: Wait, token: SlotToken) -> None:
+        queued.append("wait")
+        await queue_again(wait, token)
+
+    async def note_yield(token: SlotToken) -> None:
+        queued.append("yield")
+        await reclaim(token)
+
+    monkeypatch.setattr(Wait, "_queue_again", note_wait)
+    monkeypatch.setattr(SlotToken, "reclaim", note_yield)
+
+    @task
+    async def wait(context: Context, handle: TaskHandle) -> None:
+        await until(lambda: slots.queued)
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            if step == "wait":
+                await handle.defer_until(lambda: False, poll_interval_ms=1)
+            else:
+                await handle.yield_slot()
+        context["held"] = handle.is_slot_held()
+
+    @task
+    async def occupy(context: Context) -> None:
+        scopes[0].cancel()
+        await until(lambda: slots.queued)
+        for _ in range(20):  # A cancellation that gets through comes again in each turn of the loop.
+            await anyio.lowlevel.checkpoint()
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        slots = runner._engine._resources.slots
+        result = await runner.execute(Workflow("both", tasks=[wait, occupy]))
+    assert result.raise_for_status().context == {"held": True}
+    assert queued == [step]

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from cloacina import AsyncRunner, BlockingTaskHandle, Context, Execution, TaskCancelled, TaskHandle, Workflow, task
+from cloacina import (
+    AsyncRunner,
+    BlockingTaskHandle,
+    Context,
+    Execution,
+    RetryPolicy,
+    TaskCancelled,
+    TaskHandle,
+    Workflow,
+    task,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -146,6 +157,19 @@ async def test_a_task_in_the_queue_never_starts(kind: str, runner: AsyncRunner, 
     assert result.tasks["wait"].started_at is None
     occupant_is_open.set()
     assert journal == []
+
+
+async def test_a_cancelled_execution_leaves_no_timer_of_a_retry_behind(runner: AsyncRunner, until: Until) -> None:
+    @task(retry=RetryPolicy(attempts=2, delay=timedelta(days=1)))
+    async def fail(context: Context) -> None:
+        raise OSError
+
+    execution = await runner.submit(Workflow("fails", tasks=[fail]))
+    timers = runner._engine._resources.timers
+    await until(lambda: len(timers) == 1)
+    await execution.cancel()
+    assert (await execution.wait()).status == "Cancelled"
+    assert len(timers) == 0
 
 
 async def test_a_running_async_task_is_cancelled_where_it_awaits(runner: AsyncRunner) -> None:
