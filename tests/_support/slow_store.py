@@ -41,6 +41,7 @@ def _slow_store(pytestconfig: pytest.Config) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database.Database, "read", slow(database.Database.read))
+        patch.setattr(database.Database, "transact", slow(database.Database.transact))
         patch.setattr(group_commit.GroupCommit, "commit", slow(group_commit.GroupCommit.commit))
         # A database in memory is read in the writer's thread.
         patch.setattr(writer._Job, "run", slow(writer._Job.run))

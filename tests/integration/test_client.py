@@ -37,7 +37,7 @@ from cloacina import (
     Workflow,
     task,
 )
-from cloacina.store import Database, TaskStatus
+from cloacina.store import Database, TaskStatus, changes
 from cloacina.store.claims import claim, register_runner
 from cloacina.store.ownership import Place, RunnerLock
 from cloacina.store.requests import NewExecution, NewTask, submit
@@ -337,7 +337,7 @@ def looks(path: Path) -> Iterator[SimpleQueue[bool]]:
         new = NewExecution("e", "order", "v", "{}", [NewTask("t", "ship", TaskStatus.READY)])
         submit(connection, [new], 1.0, runner_id="r")
         wait = {"id": "q", "execution_id": "e", "task_execution_id": "t", "task_id": "ship", "phase": "waiting"}
-        question = '{"text": "Ship it?", "schema": {"type": "boolean"}, "addressees": ["ada"]}'
+        question = changes.question("Ship it?", {"type": "boolean"}, ["ada"])
         row = wait | {"kind": "question", "started_at": 1.0, "question": question}
         connection.execute(insert(waits).values(row))
 

@@ -27,6 +27,7 @@ from cloacina import (
     Workflow,
     task,
 )
+from cloacina.store import changes
 from cloacina.store.tables import waits
 
 PATIENCE_SECONDS = 60.0
@@ -123,7 +124,7 @@ async def test_runner_reaches_executions_that_it_does_not_run(ask: Ask, path: Pa
 
 
 def question(connection: Connection, execution_id: str, task_execution_id: str) -> None:
-    asked = '{"text": "Ship it?", "schema": {"type": "boolean"}, "addressees": []}'
+    asked = changes.question("Ship it?", {"type": "boolean"})
     row = {"id": "q", "execution_id": execution_id, "task_execution_id": task_execution_id, "task_id": "count"}
     row |= {"kind": "question", "phase": "waiting", "question": asked}
     connection.execute(insert(waits).values(row | {"started_at": 1.0}))
@@ -153,18 +154,26 @@ async def test_submission_whose_caller_is_cancelled_is_run_and_waited_for(path: 
     def run(context: Context) -> None:
         has_run.set()
 
-    async with AsyncRunner(path) as runner:
-        gate = threading.Event()
-        assert runner._engine._store._writer is not None
-        runner._engine._store._writer.run(lambda _: gate.wait(PATIENCE_SECONDS))
-        async with anyio.create_task_group() as group:
+    gate, is_leaving = threading.Event(), anyio.Event()
 
-            async def submit() -> None:
-                await runner.submit(Workflow("running", tasks=[run]), key="17")
+    async def submit_and_leave() -> None:
+        async with AsyncRunner(path) as runner:
+            assert runner._engine._store._writer is not None
+            runner._engine._store._writer.run(lambda _: gate.wait(PATIENCE_SECONDS))
+            async with anyio.create_task_group() as group:
 
-            group.start_soon(submit)
-            await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+                async def submit() -> None:
+                    await runner.submit(Workflow("running", tasks=[run]), key="17")
+
+                group.start_soon(submit)
+                await anyio.wait_all_tasks_blocked()
+                group.cancel_scope.cancel()
+            is_leaving.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(submit_and_leave)
+        await is_leaving.wait()
+        await anyio.wait_all_tasks_blocked()
         gate.set()
 
     assert has_run.is_set()

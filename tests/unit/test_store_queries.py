@@ -230,7 +230,7 @@ def test_waits_are_selected_by_execution_and_by_phase(connection: Connection, wr
 
 
 def ask(wait_id: str, execution_id: str, deadline: float | None = None, phase: WaitPhase = WaitPhase.WAITING) -> Change:
-    question = '{"text": "Ship it?", "schema": {"type": "boolean"}, "addressees": ["ada", "bob"]}'
+    question = changes.question("Ship it?", {"type": "boolean"}, ["ada", "bob"])
     wait = (wait_id, execution_id, "t", "ship", phase, NOON, deadline, None)
     return changes.new_wait(*wait, kind=WaitKind.QUESTION, question_json=question)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -170,7 +169,7 @@ def test_requests_for_executions_that_there_are_not_are_refused(
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SCHEMA = {"type": "object", "properties": {"approved": {"type": "boolean"}}, "required": ["approved"]}
-QUESTION = json.dumps({"text": "Ship it?", "schema": SCHEMA, "addressees": []})
+QUESTION = changes.question("Ship it?", SCHEMA)
 
 
 @pytest.fixture

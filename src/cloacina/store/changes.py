@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from cloacina.canonical_json import encode
 from cloacina.store.records import ExecutionStatus, WaitKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cloacina.store.records import EventType, SignalKind, SubStatus, TaskStatus, WaitPhase
 
@@ -168,6 +169,11 @@ def new_wait(
         poll_interval_ms,
     )
     return NEW_WAIT, parameters, execution_id
+
+
+def question(text: str, schema: Mapping[str, Any], addressees: Sequence[str] = ()) -> str:
+    """Return what a person is asked as the JSON text of a wait: the JSON Schema of the answer, and who may give it."""
+    return encode({"text": text, "schema": schema, "addressees": list(addressees)}, "question")
 
 
 def wait_state(
