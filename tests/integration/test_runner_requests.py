@@ -148,12 +148,6 @@ async def test_questions_are_answered_once(ask: Ask, path: Path) -> None:
 
 
 async def test_submission_whose_caller_is_cancelled_is_run_and_waited_for(path: Path) -> None:
-    has_run = threading.Event()
-
-    @task
-    def run(context: Context) -> None:
-        has_run.set()
-
     gate, is_leaving = threading.Event(), anyio.Event()
 
     async def submit_and_leave() -> None:
@@ -163,7 +157,7 @@ async def test_submission_whose_caller_is_cancelled_is_run_and_waited_for(path: 
             async with anyio.create_task_group() as group:
 
                 async def submit() -> None:
-                    await runner.submit(Workflow("running", tasks=[run]), key="17")
+                    await runner.submit(counting, key="17")
 
                 group.start_soon(submit)
                 await anyio.wait_all_tasks_blocked()
@@ -176,7 +170,19 @@ async def test_submission_whose_caller_is_cancelled_is_run_and_waited_for(path: 
         await anyio.wait_all_tasks_blocked()
         gate.set()
 
-    assert has_run.is_set()
+    with Client(path) as client:
+        assert client.execution(("counting", "17")).status == "Completed"
+
+
+async def test_key_is_run_by_one_of_the_runners_of_a_file(path: Path) -> None:
+    async with AsyncRunner(path) as one, AsyncRunner(path) as two:
+        first = await one.submit(counting, key="17")
+        again = await two.submit(counting, key="17")
+
+        assert (first.is_new, again.is_new, again.id) == (True, False, first.id)
+        assert await again.wait(PATIENCE_SECONDS) == await first.wait()
+        assert not await again.cancel()
+        assert first.id in repr(again)
 
 
 async def test_key_is_run_once_in_memory_too() -> None:
