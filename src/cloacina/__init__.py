@@ -52,6 +52,7 @@ from cloacina.errors import (
     UnknownWorkflow,
     UnsupportedDatabase,
     WaitTimeout,
+    WrongEventLoop,
     WrongHandleType,
 )
 from cloacina.handle import BlockingTaskHandle, TaskHandle, return_task_handle, take_task_handle, with_task_handle
@@ -154,6 +155,7 @@ __all__ = [
     "WaitRecord",
     "WaitTimeout",
     "Workflow",
+    "WrongEventLoop",
     "WrongHandleType",
     "__version__",
     "return_task_handle",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, cast
+from weakref import finalize
 
 from cloacina import asking
 from cloacina.asking import check_key, check_target
 from cloacina.engine import Engine
+from cloacina.errors import UnknownExecution
 from cloacina.retry import seconds
 from cloacina.store import queries, requests
 from cloacina.submission import WorkflowRegistry, encode_context
@@ -62,6 +64,22 @@ class Execution:
     def is_new(self) -> bool:
         """Whether it was submitted now; False when there was one of its workflow and key."""
         return self._is_new
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and that is stored: `wait` returns at once.
+
+        A task that has to wait for an execution of its own runner gives its slot back meanwhile:
+        `await handle.defer_until(lambda: execution.is_over)`.
+
+        Raises:
+            UnknownExecution: It was there before, by its key, and another runner has it or had it: ask the database,
+                by `executions()` or `wait()`.
+        """
+        if self._run is None:
+            message = f"execution {self._id} is not run by this runner, which cannot tell at once whether it is over"
+            raise UnknownExecution(f"{message}; ask by wait() or executions()")
+        return self._run.is_over
 
     async def wait(self, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end.
@@ -141,6 +159,7 @@ class AsyncRunner:
     ) -> None:
         self._engine = Engine(database, max_concurrent_tasks, max_blocking_waits, durability, clock)
         self._registry = WorkflowRegistry()
+        finalize(self, self._engine.lost).atexit = False
 
     async def __aenter__(self) -> Self:
         await self._engine.open()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextvars
+import os
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
-import anyio.to_thread
 
 from cloacina.configuration import Configuration
-from cloacina.errors import RunnerClosed
+from cloacina.errors import RunnerClosed, ThreadUnavailable
 from cloacina.execution.bodies import Bodies
 from cloacina.execution.clock import SystemClock
 from cloacina.execution.event_loop import EventLoop
@@ -20,7 +22,7 @@ from cloacina.execution.ids import follow
 from cloacina.execution.journal import Journal
 from cloacina.execution.resources import Resources
 from cloacina.execution.slots import SlotPool
-from cloacina.execution.threads import BodyThreads
+from cloacina.execution.thread_call import ThreadCall, Uninterrupted
 from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
@@ -28,8 +30,10 @@ from cloacina.execution.watchdog import Watchdog
 from cloacina.membrane import Log
 from cloacina.scheduling.scheduler import Scheduler
 from cloacina.shared_database import Ending, result_of, wake_all
+from cloacina.store import forks
 from cloacina.store.queries import newest_id
 from cloacina.store.store import Store
+from cloacina.store.threads import WorkerThreads, start_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,8 +62,12 @@ logger = Log("cloacina.engine")
 
 class _State(Enum):
     NEW = "has not been entered yet"
+    OPENING = "is being entered"
     OPEN = "is open"
+    LEAVING = "is being left"
     CLOSED = "has been left"
+    ENDED = "has ended with its event loop"
+    INHERITED = "belongs to another process"
 
 
 class Engine:
@@ -78,96 +86,172 @@ class Engine:
         self._state = _State.NEW
         self._calls = 0
         self._callers_waiting = 0
+        self._timers_ended: anyio.Event | None = None
         self.is_called_from_threads = False
         """Whether callers live outside of the event loop: virtual time then passes only while one of them waits."""
 
     # ── Life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def open(self) -> None:
-        """Open the database, and start the writer and the timers on this event loop.
+    async def open(self) -> EventLoop:
+        """Open the database, and start the writer and the timers on this event loop; return the loop.
 
         Raises:
             RunnerClosed: It has been opened before.
             StoreError: The database cannot be opened.
             InvalidOption: The clock serves a runner on another event loop.
+            ThreadUnavailable: The system lets no further thread start.
         """
         self.refuse_if_used()
-        configuration, clock = self._configuration, self._clock
-        self._store = await anyio.to_thread.run_sync(_open_store, configuration)
-        self._loop = loop = EventLoop.current()
-        loop.open()
-        self._journal = Journal(loop, self._store.write)
-        bodies = Bodies(clock)
-        slots = SlotPool(configuration.max_concurrent_tasks, loop=loop)
-        self._resources = resources = Resources(
-            loop=loop,
-            clock=clock,
-            slots=slots,
-            timers=Timers(clock, loop),
-            conditions=ConditionThreads(loop),
-            bodies=bodies,
-            threads=BodyThreads(loop, configuration.max_concurrent_tasks),
-            places=Places(configuration.max_blocking_waits, slots),
-            write=self._journal.write,
-        )
-        self._scheduler = Scheduler(resources)
-        loop.on_error = self._scheduler.break_down
+        self._state = _State.OPENING
         try:
+            await self._open()
+        except BaseException:
+            self._state = _State.NEW
+            raise
+        self._process = os.getpid()
+        forks.tell_children(self)
+        self._state = _State.OPEN
+        return self._loop
+
+    async def until_left(self) -> None:
+        """Return when the runner is closed."""
+        await self._left.wait()
+
+    async def _open(self) -> None:
+        configuration, clock = self._configuration, self._clock
+        self._loop = loop = EventLoop.current()
+        opening, uninterrupted = ThreadCall(loop, partial(_open_store, configuration)), Uninterrupted()
+        await uninterrupted.complete(opening.wait, opening.has_ended)
+        self._store = opening.result()
+        try:
+            uninterrupted.raise_interruption()
+            loop.open()
+            self._journal = Journal(loop, self._store.write)
+            bodies = Bodies(clock)
+            slots = SlotPool(configuration.max_concurrent_tasks, loop=loop)
+            self._resources = resources = Resources(
+                loop=loop,
+                clock=clock,
+                slots=slots,
+                timers=Timers(clock, loop),
+                conditions=ConditionThreads(loop),
+                bodies=bodies,
+                # No more bodies than there are slots can start at once.
+                threads=WorkerThreads(loop.post, "cloacina-task", configuration.max_concurrent_tasks),
+                places=Places(configuration.max_blocking_waits, slots),
+                write=self._journal.write,
+            )
+            self._scheduler = Scheduler(resources)
+            loop.on_error = self._scheduler.break_down
             self._store.start(loop.post, self._scheduler.break_down, self._scheduler.unit_refused)
             self._stop_watching = clock.watch(loop, self._is_idle)
         except BaseException:
             loop.close()
-            await anyio.to_thread.run_sync(self._store.close)
+            await self._close_store(uninterrupted)
             raise
         self._watchdog = Watchdog(loop, bodies)
-        self._timers_ended: OneShot[None] = loop.one_shot()
-        loop.spawn(self._run_timers, contextvars.copy_context())
-        self._state = _State.OPEN
+        self._left = anyio.Event()
+        loop.keep(self._run_timers, contextvars.copy_context())
 
-    async def close(self, cancel: bool) -> None:  # noqa: FBT001 - called through a portal, which passes no keywords
-        """Wait for what was submitted, or cancel it; then stop everything.
+    async def close(self, cancel: bool) -> None:  # noqa: FBT001 - called from another thread, which passes no keywords
+        """Wait for what was submitted, or cancel it; then stop everything. In a forked child: do nothing.
 
-        Cancelled while it waits, it cancels what was submitted and ends in order.
+        Cancelled while it waits, it cancels what was submitted and ends in order; however often that is.
 
         Raises:
             StoreWriteFailed: Something could not be stored.
+            WrongEventLoop: It was opened on another event loop. If that has ended, the database is closed now, and
+                what had not ended stays as it was stored.
         """
-        if self._state is not _State.OPEN:
+        if not self.is_open:
             return
+        if not self._loop.is_current():
+            refusal = self._loop.elsewhere()
+            if self._loop.has_ended():
+                self.abandon()
+            raise refusal
+        uninterrupted = Uninterrupted()
         self._callers_waiting += 1
         self._clock.reconsider()
         try:
             if not cancel:
                 await self._scheduler.wait_for_all()
         finally:
-            with anyio.CancelScope(shield=True):
-                if self._state is _State.OPEN:
-                    await self._stop()
+            if self._state is _State.OPEN:
+                await self._stop(uninterrupted)
+            else:
+                await uninterrupted.complete(self._left.wait, self._left.is_set)
             self._callers_waiting -= 1
+        uninterrupted.raise_interruption()
         if not cancel:
             self._scheduler.raise_failure()
 
-    async def _stop(self) -> None:
-        self._state = _State.CLOSED
+    async def _stop(self, uninterrupted: Uninterrupted) -> None:
+        self._state = _State.LEAVING
         resources = self._resources
-        await self._scheduler.cancel_all()
+        await uninterrupted.complete(self._scheduler.cancel_all, lambda: not len(self._scheduler))
         resources.timers.close()
-        await self._timers_ended
+        if self._timers_ended is not None:
+            await uninterrupted.complete(self._timers_ended.wait, self._timers_ended.is_set)
         self._stop_watching()
+        self._close_threads()
+        await self._close_store(uninterrupted)
+        self._loop.close()
+        self._state = _State.CLOSED
+        forks.forget(self)
+        self._left.set()
+
+    def abandon(self) -> None:
+        """Close the database, without the event loop, which has ended; what had not ended stays as it was stored."""
+        if self.is_open:
+            self._state = _State.ENDED
+            forks.forget(self)
+            self._close_threads()
+            self._store.close()
+
+    def lost(self) -> None:
+        """End in order: nobody refers to the runner any more, and it was not left. Called by the garbage collector."""
+        if self._state is not _State.OPEN:
+            return
+        close = partial(self._loop.spawn, partial(self.close, False), contextvars.copy_context())
+        if self._loop.has_ended() or not self._loop.post(close):
+            start_daemon(self.abandon, "cloacina-store")
+        message = "a runner was lost without being left; what it has been given is finished first. Use it by `with`"
+        warnings.warn(message, ResourceWarning, stacklevel=2)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has to be closed: it is open, or about to be left."""
+        return self._state in {_State.OPEN, _State.LEAVING}
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether this is a copy in a forked child."""
+        return self._state is _State.INHERITED
+
+    def _close_threads(self) -> None:
         self._journal.close()
         self._watchdog.close()
-        resources.conditions.close()
-        resources.threads.close()
-        await anyio.to_thread.run_sync(self._store.close)
-        self._loop.close()
+        self._resources.conditions.close()
+        self._resources.threads.close()
+
+    async def _close_store(self, uninterrupted: Uninterrupted) -> None:
+        try:
+            closing = ThreadCall(self._loop, self._store.close)
+        except ThreadUnavailable:
+            self._store.close()  # The loop stands still for that long.
+        else:
+            await uninterrupted.complete(closing.wait, closing.has_ended)
+            closing.result()
 
     async def _run_timers(self) -> None:
+        self._timers_ended = ended = anyio.Event()
         try:
             await self._resources.timers.run()
         except Exception as error:  # noqa: BLE001 - without timers nothing can go on
             self._scheduler.break_down(error)
         finally:
-            self._timers_ended.set_result(None)
+            ended.set()
 
     def _is_idle(self) -> bool:
         resources = self._resources
@@ -192,9 +276,21 @@ class Engine:
 
     def closed(self) -> RunnerClosed:
         """Return the error for the use of a runner that is not open."""
-        state = "has been left" if self._state is _State.OPEN else self._state.value
-        message = f"this runner {state}; use it inside of its `with` block"
+        if self._state is _State.INHERITED:
+            message = (
+                f"this runner belongs to process {self._process}, and this is process {os.getpid()}, forked from it; "
+                "open a runner after the fork and none before it, or start processes by the method 'spawn'"
+            )
+        else:
+            state = "has been left" if self._state is _State.OPEN else self._state.value
+            message = f"this runner {state}; use it inside of its `with` block"
         return RunnerClosed(message)
+
+    def forked(self) -> None:
+        """Refuse every use from now on, and have nothing to close. Called in a forked child; see `forks`."""
+        self._state = _State.INHERITED
+        self._loop.forked()
+        self._journal.forked()
 
     # ── Executions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,6 +320,9 @@ class Engine:
 
     async def wait(self, run: ExecutionRun, limit: float | None) -> ExecutionResult:
         """Wait for the end of an execution, for at most `limit` seconds."""
+        if run.is_over:
+            return run.result()
+        self._refuse_elsewhere()
         self._callers_waiting += 1
         self._clock.reconsider()
         try:
@@ -350,6 +449,14 @@ class Engine:
     def _refuse_unless_open(self) -> None:
         if self._state is not _State.OPEN:
             raise self.closed()
+        if not self._loop.is_current():
+            raise self._loop.elsewhere()
+
+    def _refuse_elsewhere(self) -> None:
+        if self._state is _State.INHERITED:
+            raise self.closed()
+        if not self._loop.is_current():
+            raise self._loop.elsewhere()
 
 
 def _open_store(configuration: Configuration) -> Store:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import anyio.from_thread
-
 from cloacina.async_runner import AsyncRunner, Execution
+from cloacina.execution.loop_thread import LoopThread, complete
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
     from datetime import timedelta
     from pathlib import Path
     from types import TracebackType
-
-    from anyio.from_thread import BlockingPortal
 
     from cloacina.configuration import Durability
     from cloacina.execution.clock import Clock
@@ -61,6 +57,11 @@ class BlockingExecution:
     def is_new(self) -> bool:
         """Whether it was submitted now; False when there was one of its workflow and key."""
         return self._execution.is_new
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and that is stored; see `Execution.is_over`."""
+        return self._execution.is_over
 
     def wait(self, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end; see `Execution.wait`. What has ended can be read after the runner was left, too."""
@@ -129,39 +130,43 @@ class Runner:
             clock=clock,
         )
         self._runner._engine.is_called_from_threads = True  # noqa: SLF001 - two faces of one thing
-        self._thread: AbstractContextManager[BlockingPortal] | None = None
-        self._portal: BlockingPortal | None = None
+        self._thread: LoopThread | None = None
 
     def __enter__(self) -> Self:
-        self._runner._engine.refuse_if_used()  # noqa: SLF001 - two faces of one thing
-        thread = anyio.from_thread.start_blocking_portal("asyncio", name="cloacina-runner")
-        portal = thread.__enter__()
-        try:
-            portal.call(self._runner.__aenter__)
-        except BaseException:
-            thread.__exit__(None, None, None)
-            raise
-        self._thread, self._portal = thread, portal
+        engine = self._runner._engine  # noqa: SLF001 - two faces of one thing
+        engine.refuse_if_used()
+        thread = LoopThread(engine)
+        interruption = thread.start()
+        self._thread = thread
+        if interruption is not None:
+            self.__exit__(type(interruption), interruption, None)
+            raise interruption
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        portal, thread = self._portal, self._thread
-        if portal is None or thread is None:
+        thread, engine = self._thread, self._runner._engine  # noqa: SLF001 - as above
+        if thread is None or engine.is_inherited:
             return
-        close = partial(portal.call, self._runner._engine.close)  # noqa: SLF001 - as above
-        try:
+        cancel = kind is not None
+
+        def leave() -> None:
+            # Ctrl+C, or what a signal handler raises, while waiting for what was submitted: it counts as leaving by an
+            # exception. However often it comes, what is being left is left in order.
+            nonlocal cancel
+            cancel_now, cancel = cancel, True
             try:
-                close(kind is not None)
-            except BaseException:
-                # Ctrl+C, or what a signal handler raises, while waiting for what was submitted: it counts as leaving by
-                # an exception. After a failure of the runner itself there is nothing left to close.
-                close(True)
-                raise
-        finally:
-            self._portal = self._thread = None
-            thread.__exit__(None, None, None)
+                if engine.is_open:
+                    thread.call(engine.close, cancel_now)
+            finally:
+                if not engine.is_open:
+                    thread.join()
+                    self._thread = None
+
+        _, interruption = complete(leave)
+        if interruption is not None:
+            raise interruption
 
     def register(self, *workflows: Workflow) -> None:
         """Make workflows known by their names; see `AsyncRunner.register`."""
@@ -248,9 +253,6 @@ class Runner:
         return self._call(partial(self._runner.signals, execution, kind=kind, limit=limit))
 
     def _call(self, method: Callable[..., Awaitable[T]], *args: Any) -> T:
-        return self._open_portal().call(method, *args)
-
-    def _open_portal(self) -> BlockingPortal:
-        if self._portal is None:
+        if self._thread is None:
             raise self._runner._engine.closed()  # noqa: SLF001 - as above
-        return self._portal
+        return self._thread.call(method, *args)

@@ -1,8 +1,11 @@
-"""asyncio's own cancellation, which passes through shields: the body that goes on after it has its slot again."""
+"""asyncio's own cancellation, which passes through shields: bodies that go on have slots, and runners end whole."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,6 +15,7 @@ from cloacina import AsyncRunner, Context, ExecutionStatus, TaskHandle, Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     from tests.integration.conftest import Until
 
@@ -93,3 +97,66 @@ async def test_the_end_of_the_attempt_ends_the_queueing(until: Until) -> None:
         assert (await execution.wait()).status is ExecutionStatus.CANCELLED
         assert is_held_after == [False]
         assert (slots.available, slots.queued) == (1, 0)
+
+
+def _ended(threads: set[threading.Thread]) -> Callable[[], bool]:
+    return lambda: not [found for found in set(threading.enumerate()) - threads if found.name.startswith("cloacina")]
+
+
+async def test_a_runner_is_left_in_order_however_often_that_is_cancelled(tmp_path: Path, until: Until) -> None:
+    before, tasks_before = set(threading.enumerate()), asyncio.all_tasks()
+    is_cleaning_up, may_end = asyncio.Event(), asyncio.Event()
+
+    @task
+    async def cleans_up(context: Context) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            is_cleaning_up.set()
+            with anyio.CancelScope(shield=True):
+                await may_end.wait()
+
+    async def use() -> None:
+        async with AsyncRunner(tmp_path / "runs.db") as runner:
+            execution = await runner.submit(Workflow("cleans_up", tasks=[cleans_up]))
+            while (await runner.tasks(execution.id))[0].status != "Running":
+                await anyio.sleep(0.001)
+            using.cancel()
+            await anyio.sleep_forever()
+
+    using = asyncio.create_task(use())
+    await is_cleaning_up.wait()
+    turns = 0
+    while not using.done():
+        # In each turn from here to the end, wherever it is by then.
+        using.cancel()
+        turns += 1
+        if turns == 3:
+            may_end.set()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    await until(_ended(before))
+    assert asyncio.all_tasks() <= tasks_before
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as connection:
+        assert connection.execute("SELECT status FROM workflow_executions").fetchall() == [("Cancelled",)]
+
+
+@pytest.mark.parametrize("turn", range(8))
+async def test_a_runner_whose_entering_is_cancelled_leaves_nothing_behind(
+    turn: int, tmp_path: Path, until: Until
+) -> None:
+    before, tasks_before = set(threading.enumerate()), asyncio.all_tasks()
+
+    async def use() -> None:
+        async with AsyncRunner(tmp_path / "runs.db"):
+            await anyio.sleep_forever()
+
+    using = asyncio.create_task(use())
+    for _ in range(turn):
+        await asyncio.sleep(0)
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    await until(_ended(before))
+    assert asyncio.all_tasks() <= tasks_before

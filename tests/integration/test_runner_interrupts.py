@@ -49,6 +49,7 @@ def _start(path: Path, program: str) -> subprocess.Popen[str]:
     source = textwrap.dedent(_WORKFLOW) + textwrap.dedent(program)
     return subprocess.Popen(
         [sys.executable, "-c", source, f"sqlite:///{path}"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -128,6 +129,117 @@ def test_ctrl_c_cancels_and_stores_it(moment: str, tmp_path: Path) -> None:
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert process.returncode != 0
     assert _statuses(path) == _CANCELLED
+
+
+def test_ctrl_c_again_and_again_while_a_runner_is_left_waits_for_the_end_of_that(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    process = _start(
+        path,
+        """
+        def interrupt(*_):
+            print("interrupted", flush=True)
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, interrupt)
+
+        @task
+        async def stubborn(context: Context) -> None:
+            try:
+                print("waiting", flush=True)
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(sys.stdin.readline)
+
+        with Runner(path) as runner:
+            runner.execute(Workflow("stubborn", tasks=[stubborn]))
+        """,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    for _ in range(4):
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+    _, errors = process.communicate("go on\n", timeout=30)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert _statuses(path) == [("Cancelled",), ("Cancelled", None)]
+
+
+_NEVER_LEFT = {
+    "Runner": """
+        runner = Runner(path).__enter__()
+        runner.execute(done)
+        runner.executions()
+    """,
+    "Runner with an execution that waits": """
+        runner = Runner(path).__enter__()
+        runner.submit(waits)
+        runner.execute(done)
+    """,
+    "Runner that a thread has entered": """
+        runner = Runner(path)
+        thread = threading.Thread(target=runner.__enter__)
+        thread.start()
+        thread.join()
+        runner.execute(done)
+    """,
+    "SystemExit in another block": """
+        runner = Runner(path).__enter__()
+        with Runner("sqlite://") as another:
+            runner.execute(done)
+            sys.exit()
+    """,
+    "AsyncRunner on asyncio": """
+        import asyncio
+
+        async def main():
+            runner = await AsyncRunner(path).__aenter__()
+            await runner.execute(done)
+            await runner.executions()
+            return runner
+
+        runner = asyncio.run(main())
+    """,
+    "AsyncRunner on trio": """
+        async def main():
+            runner = await AsyncRunner(path).__aenter__()
+            await runner.execute(done)
+            await runner.executions()
+            return runner
+
+        runner = anyio.run(main, backend="trio")
+    """,
+    "AsyncRunner on a loop that is never closed": """
+        import asyncio
+
+        async def main():
+            runner = await AsyncRunner(path).__aenter__()
+            await runner.execute(done)
+            await runner.executions()
+            asyncio.get_running_loop().call_soon(sys.exit)
+            await anyio.sleep_forever()
+
+        asyncio.new_event_loop().run_until_complete(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("face", _NEVER_LEFT)
+def test_a_process_ends_that_never_leaves_its_runner(face: str, tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    process = _start(
+        path,
+        """
+        @task
+        def work(context: Context) -> None: ...
+
+        done = Workflow("done", tasks=[work])
+        """
+        + _NEVER_LEFT[face],
+    )
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert ("Completed",) in _statuses(path)
 
 
 def test_ctrl_c_does_not_wait_for_a_thread_that_does_not_listen(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from cloacina import (
     Workflow,
     task,
 )
-from cloacina.execution import threads
+from cloacina.store import threads
 
 
 class CountThreads(Protocol):

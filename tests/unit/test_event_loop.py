@@ -16,7 +16,8 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from cloacina.execution.event_loop import AsyncioLoop, EventLoop
+from cloacina.execution.asyncio_loop import AsyncioLoop
+from cloacina.execution.event_loop import EventLoop
 
 PATIENCE_SECONDS = 20.0
 
@@ -174,6 +175,30 @@ def test_post_tells_that_the_loop_has_ended(is_open: bool, anyio_backend: str) -
         return loop
 
     assert anyio.run(leave, backend=anyio_backend).post(print) is False
+
+
+@needs_eventfd
+def test_post_tells_that_a_callback_ran_which_was_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, opened = os.eventfd_write, threading.Event()
+    loops: list[EventLoop] = []
+    arrived: list[str] = []
+
+    async def be_open() -> None:
+        with current() as loop:
+            loops.append(loop)
+            opened.set()
+            await until(lambda: bool(arrived))
+
+    def ring(descriptor: int, value: int) -> None:
+        write(descriptor, value)
+        running.join(PATIENCE_SECONDS)  # The one who posts goes on when all is over.
+
+    monkeypatch.setattr(os, "eventfd_write", ring)
+    running = threading.Thread(target=anyio.run, args=(be_open,))
+    running.start()
+    assert opened.wait(PATIENCE_SECONDS)
+    assert loops[0].post(partial(arrived.append, "posted")) is True
+    assert arrived == ["posted"]
 
 
 @needs_eventfd

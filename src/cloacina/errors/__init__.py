@@ -10,7 +10,8 @@
     │                         NoTaskHandle
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
     │                         UnknownWorkflow · UnknownExecution · RunnerClosed · ThreadUnavailable
-    │                         ExecutionEnded · UnknownQuestion · QuestionClosed · InvalidAnswer
+    │                         WrongEventLoop · ExecutionEnded · UnknownQuestion · QuestionClosed
+    │                         InvalidAnswer
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
     ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidContextArgument · UnknownErrorCode
     └── PackageError
@@ -75,6 +76,7 @@ from cloacina.errors.execution import (
     UnknownExecution,
     UnknownQuestion,
     UnknownWorkflow,
+    WrongEventLoop,
 )
 from cloacina.errors.handle import (
     ConcurrentWait,
@@ -234,6 +236,7 @@ __all__ = [
     "UvVersionUntested",
     "WaitTimeout",
     "WorkflowNotFound",
+    "WrongEventLoop",
     "WrongHandleType",
     "documentation_url",
     "error_classes",

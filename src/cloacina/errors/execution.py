@@ -79,11 +79,14 @@ class UnknownExecution(ExecutionError):
 
 
 class RunnerClosed(ExecutionError):
-    """Raised when a runner is used outside of its `with` block, or while that is being left."""
+    """Raised when a runner is used outside of its `with` block, while that is being left, or in a forked child."""
 
     code = "CLO-1307"
-    cause = "The runner has not been entered yet, or has been left."
-    mend = "Use it inside of `with Runner(...) as runner:`."
+    cause = "The runner has not been entered yet, has been left, or was opened before this process was forked."
+    mend = (
+        "Use it inside of `with Runner(...) as runner:`. Forked processes open a runner of their own, and none may be "
+        "open before the fork; processes that are started by the method 'spawn' are free."
+    )
 
 
 class ThreadUnavailable(ExecutionError):
@@ -94,6 +97,17 @@ class ThreadUnavailable(ExecutionError):
     mend = (
         "Raise that limit (`ulimit -u`, a container's pids limit), or lower max_concurrent_tasks or max_blocking_waits."
     )
+
+
+class WrongEventLoop(ExecutionError):
+    """Raised when a runner is called from an event loop that it cannot serve: another, or one that it would block."""
+
+    code = "CLO-1309"
+    cause = (
+        "An AsyncRunner lives on the event loop that it was entered on, and was called from another one: in another "
+        "thread, or after that loop had ended. Or a Runner was called on its own loop, by an `async def` task."
+    )
+    mend = "Enter a runner on each loop, or use one Runner, which serves every thread but that of its own loop."
 
 
 class ExecutionEnded(ExecutionError):

@@ -35,14 +35,15 @@ class BlockingBody:
         resources = self._attempt.resources
         try:
             resources.threads.run(self._call, self._ended)
-        except Exception as refusal:  # noqa: BLE001 - Python has several; whatever it is, it concerns this body alone
+        except Exception as refusal:  # noqa: BLE001 - whatever it is, it concerns this body alone
+            cause = refusal.__cause__ or refusal
             message = (
                 f"task {self._attempt.task.definition.id!r} needs a thread, and none could be started beside the "
-                f"{resources.threads.busy} that run tasks: {refusal}; raise the limit of the process, or lower "
+                f"{resources.threads.busy} that run tasks: {cause}; raise the limit of the process, or lower "
                 "max_concurrent_tasks or max_blocking_waits"
             )
             self._error = ThreadUnavailable(message)
-            self._error.__cause__ = refusal
+            self._error.__cause__ = cause
             resources.loop.call_soon(self._ended)
 
     def _call(self) -> None:

@@ -168,6 +168,9 @@ class EngineTaskHandle:
     def _refuse_if_unusable(self) -> None:
         self._refuse_if_consumed()
         self._attempt.refuse_if_over()
+        loop = self._attempt.resources.loop
+        if not loop.is_current():
+            raise loop.elsewhere()
         if self._is_waiting:
             message = (
                 f"task {self._attempt.task.definition.id!r} is in a wait already, and a handle can give its slot back "

@@ -76,6 +76,11 @@ class Journal:
         self.flush()
         self._is_closed = True
 
+    def forked(self) -> None:
+        """Take no more, and hand nothing on. Called in a forked child, whose parent does."""
+        self._is_closed = True
+        self._pending = []
+
     def _flush_is_due(self) -> None:
         self._is_flush_due = False
         self.flush()

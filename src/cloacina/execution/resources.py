@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import EventLoop
     from cloacina.execution.journal import Write
     from cloacina.execution.slots import SlotPool
-    from cloacina.execution.threads import BodyThreads
     from cloacina.execution.waiting.conditions import ConditionThreads
     from cloacina.execution.waiting.places import Places
     from cloacina.execution.waiting.timers import Timers
     from cloacina.execution.waiting.wait import Wait
+    from cloacina.store.threads import WorkerThreads
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +46,7 @@ class Resources:
     timers: Timers
     conditions: ConditionThreads
     bodies: Bodies
-    threads: BodyThreads
+    threads: WorkerThreads
     places: Places
     write: Write
     runner_id: str = field(default_factory=new_id)

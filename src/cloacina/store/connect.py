@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from sqlalchemy import Connection, Engine, QueuePool, StaticPool, create_engine, event
 
 from cloacina.errors import StoreUnavailable
+from cloacina.store import forks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,15 @@ _JOURNAL_BYTES = 67_108_864
 # Closing any descriptor of a file drops all locks that this process holds on it (POSIX), those of SQLite too. So a
 # file is opened by hand only while it is certainly new, and nobody in this process connects to it meanwhile.
 _creating = threading.Lock()
+
+
+def _begin_anew() -> None:
+    global _creating  # noqa: PLW0603 - a thread that the forked child does not have may hold the old one
+    _creating = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def create_file(path: Path) -> None:
@@ -64,13 +74,20 @@ def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
     """
     path = address.path
 
-    def connect() -> sqlite3.Connection:
+    def connect() -> forks.TrackedConnection:
         # mode=rw: a file that was removed is an error, not an empty database.
         database = ":memory:" if path is None else f"{path.as_uri()}?mode=rw"
         connection = sqlite3.connect(
-            database, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=path is not None
+            database,
+            timeout=_BUSY_TIMEOUT,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=path is not None,
+            factory=forks.TrackedConnection,
         )
         try:
+            if path is not None:
+                forks.track(connection, path)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {durability.upper()}")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")

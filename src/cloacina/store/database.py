@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, ge
 from sqlalchemy.exc import DBAPIError
 
 from cloacina.errors import InvalidOption, StoreUnavailable, StoreWriteFailed, join_names
+from cloacina.store import forks
 from cloacina.store.address import Address
 from cloacina.store.connect import BEGIN, Durability, create_file, create_sqlite_engine
 from cloacina.store.faults import Fault, Patience, fault_of, pauses
@@ -44,8 +45,11 @@ class Database:
     def __init__(self, address: Address, engine: Engine) -> None:
         self.address = address
         self.engine = engine
-        self._identity = None if address.path is None else _identity(address.path)
+        self._identity = None if address.path is None else forks.identity_of(address.path)
         self._next_look = 0.0
+        self._process = os.getpid()
+        self._is_inherited = False
+        forks.tell_children(self)
 
     @classmethod
     def open(cls, url: str | Path, durability: Durability = "normal") -> Database:
@@ -59,7 +63,8 @@ class Database:
         Raises:
             InvalidOption: `durability` is neither of the two.
             UnsupportedDatabase: The address names no SQLite database.
-            StoreUnavailable: The file cannot be opened, is not a SQLite database or is another program's.
+            StoreUnavailable: The file cannot be opened, is not a SQLite database or is another program's; or it was
+                open in the process that this one was forked from.
             StoreTooNew: The database was written by a newer version of Cloacina.
         """
         if durability not in get_args(Durability):
@@ -67,6 +72,7 @@ class Database:
         address = Address.parse(url)
         if address.path is not None:
             create_file(address.path)
+            _refuse_if_inherited(address.path)
         database = cls(address, create_sqlite_engine(address, durability))
         try:
             with database.explaining("opened"):
@@ -89,8 +95,14 @@ class Database:
             what: What is done to the database, as in "could not be ...".
 
         Raises:
-            StoreUnavailable: The database raised an error, which is the cause.
+            StoreUnavailable: The database raised an error, which is the cause; or it belongs to the process that this
+                one was forked from.
         """
+        if self._is_inherited:
+            raise StoreUnavailable(
+                f"The database {self.address} was opened in process {self._process}, and this is process "
+                f"{os.getpid()}, forked from it; open it after the fork."
+            )
         try:
             yield
         except DBAPIError as error:
@@ -112,7 +124,7 @@ class Database:
         Raises:
             StoreUnavailable: The file was removed or cannot be opened any more.
         """
-        with self.explaining("opened"):
+        with self.explaining("opened"), forks.uses_of_sqlite:
             return self.engine.connect()
 
     def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -121,7 +133,7 @@ class Database:
         Raises:
             StoreUnavailable: The database cannot be read.
         """
-        with self.explaining("read"), self.engine.connect() as connection:
+        with self.explaining("read"), forks.uses_of_sqlite, self.engine.connect() as connection:
             return query(connection, *args, **kwargs)
 
     def write(self, request: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -155,7 +167,7 @@ class Database:
             self.check_in_place(at_once=True)
             while True:
                 try:
-                    with connection.begin():
+                    with forks.uses_of_sqlite, connection.begin():
                         return request(connection, *args, **kwargs)
                 except DBAPIError as error:
                     patience.pause_after(error)
@@ -176,7 +188,7 @@ class Database:
             self.check_in_place()
         except FileNotFoundError as error:
             raise StoreUnavailable(f"The database {self.address} could not be read: {error}.") from error
-        with self.explaining("read"):
+        with self.explaining("read"), forks.uses_of_sqlite:
             (version,) = _execute_outside_transaction(connection, "PRAGMA data_version")
         return cast("int", version)
 
@@ -196,7 +208,7 @@ class Database:
         if path is None or (now < self._next_look and not at_once):
             return
         self._next_look = now + _SECONDS_BETWEEN_LOOKS
-        if not path.exists() or _identity(path) != self._identity:
+        if not path.exists() or forks.identity_of(path) != self._identity:
             raise FileNotFoundError(f"the file {path} was removed or replaced while it was open")
 
     def checkpoint(self, connection: Connection) -> None:
@@ -206,11 +218,19 @@ class Database:
             DBAPIError: The database raised an error.
         """
         if not self.is_in_memory:
-            _execute_outside_transaction(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+            with forks.uses_of_sqlite:
+                _execute_outside_transaction(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
-        self.engine.dispose()
+        """Close the connections that are not in use; nothing in a forked child, which must not close them."""
+        if not self._is_inherited:
+            forks.forget(self)
+            with forks.uses_of_sqlite:
+                self.engine.dispose()
+
+    def forked(self) -> None:
+        """Refuse every use from now on; see `forks`."""
+        self._is_inherited = True
 
     def _prepare(self) -> None:
         give_up_at = time.monotonic() + _OPENING_PATIENCE
@@ -224,7 +244,7 @@ class Database:
             time.sleep(next(pausing))
 
     def _ensure_schema(self) -> None:
-        with self.engine.connect() as connection:
+        with forks.uses_of_sqlite, self.engine.connect() as connection:
             # Looked at before anything is changed: a database of another program stays as it is.
             stored_revision(connection, self.address)
             connection.rollback()
@@ -256,6 +276,10 @@ def _execute_outside_transaction(connection: Connection, statement: str) -> tupl
         cursor.close()
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
+def _refuse_if_inherited(path: Path) -> None:
+    if forks.is_inherited(forks.identity_of(path)):
+        raise StoreUnavailable(
+            f"The database {path} was open in the process from which this one, {os.getpid()}, was forked, and SQLite "
+            "would use it here without its locks, and damage it; open it after the fork only, or start processes by "
+            "the method 'spawn' (multiprocessing) or as programs of their own."
+        )

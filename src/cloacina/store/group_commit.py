@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from cloacina.store import forks
 from cloacina.store.changes import EVENT, STATES
 from cloacina.store.faults import Fault, Patience, fault_of
 
@@ -88,14 +89,22 @@ class GroupCommit:
         patience = Patience(self._retry_for)
         while True:
             try:
-                self._cursor.execute("BEGIN IMMEDIATE")
-                refused = write(units)
-                self._cursor.execute("COMMIT")
+                with forks.uses_of_sqlite:
+                    refused = self._write_and_commit(write, units)
             except Exception as error:  # noqa: BLE001 - raised again, if another try does not help
-                self._roll_back()
                 patience.pause_after(error)
             else:
                 return refused
+
+    def _write_and_commit(self, write: Write, units: Sequence[Unit]) -> Mapping[int, Exception]:
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+            refused = write(units)
+            self._cursor.execute("COMMIT")
+        except Exception:
+            self._roll_back()
+            raise
+        return refused
 
     def _write_together(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
         # The cursor's own count is missing for a statement that begins with WITH.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-import anyio.to_thread
+import anyio
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.store.database import Database
+from cloacina.store.threads import WorkerThreads, fulfil
 from cloacina.store.watch import Watch
 from cloacina.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -40,7 +42,7 @@ class Store:
         self.watch = Watch(database)
         self._writer: Writer | None = None
         self._reads = 0
-        # Its own: reads stay possible while user code holds all threads of the library's default limiter.
+        self._readers: WorkerThreads | None = None
         self._limiter = anyio.CapacityLimiter(_CONCURRENT_READS)
 
     @classmethod
@@ -63,8 +65,10 @@ class Store:
 
         Raises:
             StoreUnavailable: The file was removed or cannot be opened any more.
+            ThreadUnavailable: The system lets no further thread start.
         """
         self._writer = Writer(self.database, post, on_failure, on_refusal)
+        self._readers = WorkerThreads(post, "cloacina-reader", _CONCURRENT_READS)
 
     def write(self, units: Sequence[Unit], on_commit: Callable[[], None] | None = None) -> None:
         """Queue units of changes for one transaction; see `Writer.write`. Callable from any thread.
@@ -93,6 +97,7 @@ class Store:
             InvalidOption: An argument of the query has a value that it does not allow.
             StoreUnavailable: The store is not started or closed, or the database cannot be read.
             StoreWriteFailed: What was queued before could not be written.
+            ThreadUnavailable: The system lets no further thread start.
         """
         writer = self._writer
         if writer is None:
@@ -107,16 +112,30 @@ class Store:
 
         self._reads += 1
         try:
-            return await anyio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._limiter)
+            return await self.look(read)
         finally:
             self._reads -= 1
 
     async def look(self, look: Callable[[], T]) -> T:
-        """Run a function in a thread that reads for itself, and need not see what is queued."""
-        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self._limiter)
+        """Run a function in a thread that reads for itself, and need not see what is queued.
+
+        Raises:
+            StoreUnavailable: The store is not started.
+            ThreadUnavailable: The system lets no further thread start.
+        """
+        if self._readers is None:
+            raise StoreUnavailable("The store is not started, so it cannot be read; call start() first.")
+        outcome: Future[T] = Future()
+        has_ended = anyio.Event()
+        async with self._limiter:
+            self._readers.run(partial(fulfil, outcome, look), has_ended.set)
+            await has_ended.wait()  # Cancelled, it leaves the thread to itself.
+        return outcome.result()
 
     def close(self) -> None:
         """Write what is queued, end the writer's thread and close the database. Blocks."""
+        if self._readers is not None:
+            self._readers.close()
         if self._writer is not None:
             self._writer.close()
         self.watch.close()

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.membrane import LONGEST_LINE, Log, text_of
+from cloacina.store import forks
 from cloacina.store.changes import words_of
 from cloacina.store.database import RETRY_SECONDS
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
+from cloacina.store.threads import start_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,10 +54,11 @@ class _Job(Generic[T]):
         try:
             if failure is not None:
                 raise failure
-            try:
-                result = self._function(connection)
-            finally:
-                connection.rollback()
+            with forks.uses_of_sqlite:
+                try:
+                    result = self._function(connection)
+                finally:
+                    connection.rollback()
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the future
             self.future.set_exception(error)
         else:
@@ -77,6 +80,7 @@ class Writer:
 
     Raises:
         StoreUnavailable: The database cannot be opened any more.
+        ThreadUnavailable: The system lets no further thread start.
     """
 
     def __init__(
@@ -107,8 +111,11 @@ class Writer:
         self._group_commit = GroupCommit(
             self._connection.connection.driver_connection, compile_statements(database.engine.dialect), retry_for
         )
-        self._thread = threading.Thread(target=self._serve, name="cloacina-writer", daemon=True)
-        self._thread.start()
+        try:
+            self._thread = start_daemon(self._serve, "cloacina-writer")
+        except BaseException:
+            self._connection.close()
+            raise
 
     @property
     def in_flight(self) -> int:
@@ -191,7 +198,8 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log is read when the file is opened next
             logger.warning("The write-ahead log of %s could not be emptied: %s", self._database.address, error)
         finally:
-            self._connection.close()
+            with forks.uses_of_sqlite:
+                self._connection.close()
 
     def _look_once_more(self) -> None:
         """Tell of a file that was removed since the last look: what was committed meanwhile is lost with it."""

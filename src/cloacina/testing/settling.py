@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from cloacina.execution.event_loop import TrioLoop
+from cloacina.execution.asyncio_loop import AsyncioLoop
 
 if TYPE_CHECKING:
     from collections.abc import Sized
@@ -24,10 +24,10 @@ async def settle(loop: EventLoop) -> None:
     this takes is bounded, because a task that looks again and again, `await anyio.sleep(0)`, may look for what time
     brings.
     """
-    if isinstance(loop, TrioLoop):
-        await _settle_trio()
-    else:
+    if isinstance(loop, AsyncioLoop):
         await _settle_asyncio()
+    else:
+        await _settle_trio()
 
 
 async def _settle_asyncio() -> None:
