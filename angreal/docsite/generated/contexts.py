@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from cloacina.json_mends import MENDS, TRAITS
@@ -9,6 +10,9 @@ from docsite.generated.tables import table
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# What is Python in a mend: a list, or what has a dot or brackets in it.
+_EXPRESSION = re.compile(r"\[.*\]|\w+(?:\.\w+)*\([^)]*\)(?:\.\w+\(\))?|\w+\.\w+|\bawait\b|\bNone\b")
 
 _TRAITS = {
     "__dataclass_fields__": "a dataclass",
@@ -23,9 +27,13 @@ _TRAITS = {
 
 def mend_reference(_docs: Path) -> str:
     """Return what is said about values of which classes, as Markdown."""
-    rows = [(_classes(names), f"`{mend}`") for mend, names in MENDS.items()]
-    rows += [(_TRAITS[trait], f"`{mend}`") for trait, mend in TRAITS.items()]
+    rows = [(_classes(names), _shown(mend)) for mend, names in MENDS.items()]
+    rows += [(_TRAITS[trait], _shown(mend)) for trait, mend in TRAITS.items()]
     return table(("For", "the message says"), rows)
+
+
+def _shown(mend: str) -> str:
+    return _EXPRESSION.sub(r"`\g<0>`", mend)
 
 
 def _classes(names: tuple[str, ...]) -> str:

@@ -10,9 +10,11 @@ def ship(context: Context) -> None: ...
 # What is stored when a task asks a person.
 ASK = """
     INSERT INTO waits
-        (id, execution_id, task_execution_id, task_id, kind, phase, started_at, question)
+        (id, execution_id, task_execution_id, task_id, kind, phase,
+         started_at, question)
     SELECT 'q', execution_id, id, task_id, 'question', 'waiting', 0,
-        '{"text": "Ship it?", "schema": {"type": "boolean"}, "addressees": []}'
+        '{"text": "Ship it?", "addressees": [],
+          "schema": {"type": "boolean"}}'
     FROM task_executions
 """
 

@@ -286,7 +286,7 @@ class WaitRecord:
     started_at: datetime
     """When it began."""
     deadline: datetime | None
-    """When it times out; None when it may take for ever. That of a `timeout=` goes by the clock as it began."""
+    """When it times out; None when it may take forever. Of a `timeout=`, by the clock as it was when the wait began."""
     due_at: datetime | None
     """The moment that it waits for."""
     question: str | None
