@@ -22,6 +22,7 @@ from cloacina.canonical_json import (
     is_same_value,
 )
 from cloacina.errors import ContextSealed
+from cloacina.large_json import is_heavy
 
 __all__ = ["Context", "decode", "encode", "encode_mapping", "encode_values", "is_same_value"]
 
@@ -197,6 +198,12 @@ class Context(MutableMapping[str, Any]):
         keys = [key for key in base if key not in removed]
         keys.extend([key for key in self._live.copy() if key not in base or key in removed])
         return keys
+
+
+def takes_long(context: Context) -> bool:
+    """Return whether to look at what a task changed may take long: much of it, or of the user's own classes."""
+    live = context._live  # noqa: SLF001 - it is this module's
+    return bool(live) and is_heavy(live.values())
 
 
 def _sealed(key: str, what: str) -> ContextSealed:

@@ -85,7 +85,7 @@ class RetryPolicy:
         jitter: The fraction of a delay that is left to chance, 0 to 1: with 0.25 a delay of 8 s lasts between 6 s and
             8 s, with 1 between none and 8 s. It keeps many tasks that failed together from coming back together.
         retry_on: Which exceptions are retried: a class, a tuple of classes, or a function that takes the exception (a
-            group as it is) and returns whether to retry.
+            group as it is) and returns whether to retry. It is called in a thread, while the task keeps its slot.
 
     Raises:
         InvalidOption: An argument is out of its range.

@@ -42,7 +42,8 @@ class Workflow:
         description: What the workflow is for.
         merge: What becomes of a key to which several tasks, neither the other's ancestor, wrote different values.
             `"fail"`: the task that joins them fails. `"last"`: the last in the declared topological order stands.
-            A mapping: for the keys in it, the function makes one value of the list of values; others fail.
+            A mapping: for the keys in it, the function makes one value of the list of values; others fail. It is called
+            in a thread, and not for an execution that was cancelled.
         input: A pydantic model that the initial context has to satisfy. What it fills in or converts becomes part of
             the context, as JSON; so it may hold no `SecretStr`.
 

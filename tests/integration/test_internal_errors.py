@@ -12,6 +12,7 @@ from cloacina.engine import Engine
 from cloacina.execution.attempt import Attempt
 from cloacina.execution.task_execution import TaskExecution
 from cloacina.execution.waiting.wait import Wait
+from cloacina.scheduling.contexts import Contexts
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
 from cloacina.testing import VirtualClock
@@ -36,7 +37,10 @@ BREAKING: list[tuple[type, str]] = [
     (ExecutionRun, "_attempt"),
     (ExecutionRun, "_is_ready"),
     (ExecutionRun, "_finish"),
-    (ExecutionRun, "_final_context"),
+    (ExecutionRun, "judge"),
+    (Contexts, "see"),
+    (Contexts, "final"),
+    (Contexts, "completed"),
 ]
 
 

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
-from cloacina.context import Context
+from cloacina.context import Context, takes_long
 from cloacina.errors import HandleConsumed, TaskCancelled, TaskTimeout
 from cloacina.execution.blocking_body import BlockingBody
+from cloacina.execution.budget import Budget
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.ids import new_id
-from cloacina.execution.outcome import CANCELLED, Outcome
+from cloacina.execution.outcome import CANCELLED
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
 from cloacina.membrane import Log
-from cloacina.retry import delay_before_next
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Awaitable, Callable, Mapping
 
+    from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.task_execution import TaskExecution
-    from cloacina.execution.waiting.timers import Timer
     from cloacina.execution.waiting.wait import Wait
     from cloacina.store.changes import Change
 
-_ROUNDING_SECONDS = 1e-6
 
 logger = Log("cloacina.execution")
 
@@ -42,6 +42,15 @@ class AttemptOwner(Protocol):
 
         Args:
             now: The wall-clock time, in seconds since the epoch.
+        """
+        ...
+
+    def judge(self, attempt: Attempt, error: BaseException | None) -> Outcome:
+        """Return what an attempt has come to, and seal its context. It may take long, and is called in any thread.
+
+        Args:
+            attempt: The attempt.
+            error: What its body raised.
         """
         ...
 
@@ -88,17 +97,18 @@ class Attempt:
         "__weakref__",
         "_base",
         "_budget",
-        "_budget_since",
         "_context",
         "_has_ended",
         "_has_started",
         "_is_cancelled",
+        "_is_over",
+        "_is_returning",
         "_is_timed_out",
+        "_outcome",
         "_owner",
         "_running",
         "_scope",
         "_shield",
-        "_timer",
         "_variables",
         "_wait",
         "resources",
@@ -126,12 +136,22 @@ class Attempt:
         self._is_cancelled = False
         self._is_timed_out = False
         self._has_started = False
+        # Whether the body has ended; for one in a thread, its thread knows first.
+        self._is_returning = False
+        self._is_over = False
+        # What it has come to, once that is known.
+        self._outcome: Outcome | None = None
+        # Whether the owner knows.
         self._has_ended = False
         self._running: object = None
-        self._budget = task.definition.timeout
-        self._budget_since = 0.0
-        self._timer: Timer | None = None
+        limit = task.definition.timeout
+        self._budget = None if limit is None else Budget(limit, resources.clock, resources.timers)
         self._wait: Wait | None = None
+
+    @property
+    def context(self) -> Context:
+        """What the body reads and writes."""
+        return self._context
 
     @property
     def base(self) -> Mapping[str, str]:
@@ -167,12 +187,21 @@ class Attempt:
             self.resources.slots.withdraw(self.token)
             self._end(CANCELLED, None)
             return
+        if self._is_over:  # And somebody is looking at what it has come to.
+            self._outcome = CANCELLED
+            self._leave()
+            return
         if self._scope is not None:
             self._scope.cancel()
         if self._shield is not None:
             self._shield.cancel()
         if not self.task.definition.is_async:
             self._give_up(CANCELLED)
+
+    def withdraw(self) -> None:
+        """Leave the queue, if the body has not begun; `cancel` then ends the attempt."""
+        if not self._has_started:
+            self.resources.slots.withdraw(self.token)
 
     def slot_granted(self) -> None:
         """Start the body: the token holds a slot."""
@@ -256,37 +285,92 @@ class Attempt:
                 self._shield = None
         return interruption
 
-    def _body_ended(self, error: BaseException | None) -> None:
-        self._scope = None
-        try:
-            outcome = self._conclude(error)
-            del error
-            if outcome is not None:
-                self._end(outcome, self.token.slot)
-        finally:
-            # To the next in the queue now, not after the commit; and after the events that tell of it, so that by the
-            # events too a slot has one holder at a time.
-            self.token.release()
-            self.resources.bodies.rest()
+    def body_returns(self, error: BaseException | None) -> Outcome | None:
+        """Look at what a body in a thread has come to, in that thread, while the loop goes on.
 
-    def _conclude(self, error: BaseException | None) -> Outcome | None:
-        """Return how the attempt ended; None when that was told before."""
+        Returns:
+            None when the loop's thread has decided already, because the attempt was cancelled or has timed out.
+        """
+        self._is_returning = True
+        if self.is_stopped:
+            return None
+        if self._budget is not None and self._budget.is_overdrawn():
+            error = self._timeout_error(error)
+        return self._owner.judge(self, error)
+
+    def _body_ended(self, error: BaseException | None, judged: Outcome | None = None) -> None:
+        """Take it that the body has ended.
+
+        Args:
+            error: What it raised.
+            judged: What that has come to, if it was looked at already.
+        """
+        self._scope = None
+        self._is_over = True
         try:
-            if self._timer is not None:
+            if self._budget is not None:
                 # No timer can fire while a body blocks the loop.
-                self._is_timed_out = self._is_timed_out or self._is_overdue()
-                self._stop_clock()
-            outcome = self._judge(error)
-            del error
+                if judged is None and self._budget.is_overdrawn():
+                    self._is_timed_out = True
+                self._budget.stop()
             self._end_what_was_left_behind()
-            if not self._has_ended:
-                return outcome
-            self._tell_slot_is_free()
+            if self._outcome is None:
+                self._judge(error, judged)
         except BaseException as failure:
             self._break(failure)
+            self._give_slot_back()
             if isinstance(failure, KeyboardInterrupt):
                 raise
-        return None
+            return
+        if self._outcome is not None:
+            self._leave()
+
+    def _judge(self, error: BaseException | None, judged: Outcome | None) -> None:
+        """Find out what the attempt has come to, or let that be found out."""
+        if self._is_cancelled:
+            self._context.discard()
+            self._outcome = CANCELLED
+        elif judged is not None:
+            self._outcome = judged
+        elif self._is_timed_out:
+            if self.task.definition.is_async:
+                self._ask(self._timeout_error(error))
+        elif isinstance(error, Exception) or (error is None and takes_long(self._context)):
+            self._ask(error)
+        else:
+            self._outcome = self._owner.judge(self, error)
+
+    def _ask(self, error: BaseException | None) -> None:
+        """Let a thread find out what the attempt has come to."""
+        self.resources.call_off_loop(partial(self._owner.judge, self, error), self._judged, self._variables)
+
+    def _judged(self, outcome: Outcome | None, failure: BaseException | None) -> None:
+        if self._outcome is not None:
+            return  # Cancelled meanwhile.
+        if outcome is None:
+            self._break(failure or RuntimeError("nobody knows what the attempt has come to"))
+            outcome = CANCELLED
+        self._outcome = outcome
+        if self._is_over:
+            self._leave()
+        elif outcome.delay is None and not self._has_ended:
+            self._give_up(outcome)
+
+    def _leave(self) -> None:
+        """Tell what the attempt has come to, and give the slot back: the body has ended, and its outcome is known."""
+        try:
+            if self._has_ended:
+                self._tell_slot_is_free()
+            elif self._outcome is not None:
+                self._end(self._outcome, self.token.slot)
+        finally:
+            self._give_slot_back()
+
+    def _give_slot_back(self) -> None:
+        # To the next in the queue now, not after the commit; and after the events that tell of it, so that by the
+        # events too a slot has one holder at a time.
+        self.token.release()
+        self.resources.bodies.rest()
 
     def _end_what_was_left_behind(self) -> None:
         """End what a job that outlives the body still does with the handle: nothing may take a slot for it any more."""
@@ -317,22 +401,6 @@ class Attempt:
         if self._has_ended:
             self._tell_slot_is_free()
         self.token.release()
-
-    def _judge(self, error: BaseException | None) -> Outcome:
-        if self._is_cancelled or self._is_timed_out or error is not None:
-            self._context.discard()
-        if self._is_cancelled:
-            return CANCELLED
-        if self._is_timed_out:
-            timeout = self._timeout_error()
-            timeout.__cause__ = error
-            return Outcome(TaskStatus.FAILED, error=timeout)
-        if error is not None:
-            return Outcome(TaskStatus.FAILED, error=error)
-        try:
-            return Outcome(TaskStatus.COMPLETED, changes=self._context.seal())
-        except BaseException as refused:  # noqa: BLE001 - what the task put into a container may not be JSON, or raise
-            return Outcome(TaskStatus.FAILED, error=refused)
 
     def _end(self, outcome: Outcome, slot: int | None) -> None:
         self._has_ended = True
@@ -376,43 +444,38 @@ class Attempt:
 
     def _start_clock(self) -> None:
         if self._budget is not None:
-            self._budget_since = self.resources.clock.monotonic()
-            self._timer = self.resources.timers.call_after(self._budget, self._time_is_up)
+            self._budget.start(self._time_is_up)
 
     def _stop_clock(self) -> None:
-        if self._timer is not None and self._budget is not None:
-            self.resources.timers.disarm(self._timer)
-            self._timer = None
-            self._budget = max(0.0, self._budget - (self.resources.clock.monotonic() - self._budget_since))
+        if self._budget is not None:
+            self._budget.stop()
 
     def has_to_stop(self) -> bool:
-        """Return whether the attempt was cancelled or is out of time, by a look at the clock: a timer may be late."""
-        if self._timer is not None and self._is_overdue():
-            self.resources.timers.disarm(self._timer)
+        """Return whether the attempt was cancelled or is out of time, by a look at the clock."""
+        if self._budget is not None and self._budget.is_overdrawn():
+            self._budget.stop()
             self._time_is_up()
         return self.is_stopped
 
-    def _is_overdue(self) -> bool:
-        held = self.resources.clock.monotonic() - self._budget_since
-        return self._budget is not None and held - self._budget > _ROUNDING_SECONDS
-
     def _time_is_up(self) -> None:
-        self._timer = None
+        if self._is_returning:
+            return
         self._is_timed_out = True
         try:
             if self._scope is not None:
                 self._scope.cancel()
             if not self.task.definition.is_async:
-                error = self._timeout_error()
-                if delay_before_next(self.task.definition.retry, error, self.task.attempt) is None:
-                    self._give_up(Outcome(TaskStatus.FAILED, error=error, is_last=True))
+                # Whether another attempt follows is decided now, and once: if none does, it has failed at once.
+                self._ask(self._timeout_error(None))
         except Exception as failure:  # noqa: BLE001 - other timers are due as well
             self.fail(failure)
 
-    def _timeout_error(self) -> TaskTimeout:
+    def _timeout_error(self, cause: BaseException | None) -> TaskTimeout:
         limit = self.task.definition.timeout
         message = f"task {self.task.definition.id!r} held its slot for longer than its timeout of {limit:g} s"
-        return TaskTimeout(message)
+        error = TaskTimeout(message)
+        error.__cause__ = cause
+        return error
 
     # ── What the database and the queries see of a wait ──────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import contextvars
 
     from cloacina.execution.attempt import Attempt
+    from cloacina.execution.outcome import Outcome
 
 
 class BlockingBody:
@@ -23,12 +24,13 @@ class BlockingBody:
         variables: The context variables it runs with.
     """
 
-    __slots__ = ("_attempt", "_error", "_variables")
+    __slots__ = ("_attempt", "_error", "_outcome", "_variables")
 
     def __init__(self, attempt: Attempt, variables: contextvars.Context) -> None:
         self._attempt = attempt
         self._variables = variables
         self._error: BaseException | None = None
+        self._outcome: Outcome | None = None
 
     def start(self) -> None:
         """Hand the body to a thread; without one, the attempt fails in one of the next turns of the loop."""
@@ -47,10 +49,18 @@ class BlockingBody:
             resources.loop.call_soon(self._ended)
 
     def _call(self) -> None:
+        error: BaseException | None = None
         try:
             self._variables.run(self._run)
-        except BaseException as raised:  # noqa: BLE001 - handed to the loop's thread, where it is judged
-            self._error = raised
+        except BaseException as raised:  # noqa: BLE001 - SystemExit and the like fail the task, not the runner
+            error = raised
+        try:
+            self._outcome = self._variables.run(self._attempt.body_returns, error)
+        except BaseException as failure:  # noqa: BLE001 - the engine's own, for the loop's thread
+            self._error = failure
+        finally:
+            # This frame and the exception refer to each other, and what the body's frames hold is to be freed with it.
+            del error
 
     def _run(self) -> None:
         attempt = self._attempt
@@ -67,4 +77,4 @@ class BlockingBody:
 
     def _ended(self) -> None:
         error, self._error = self._error, None
-        self._attempt._body_ended(error)  # noqa: SLF001 - as above
+        self._attempt._body_ended(error, self._outcome)  # noqa: SLF001 - as above

@@ -9,6 +9,8 @@ from cloacina.store.records import TaskStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cloacina.store.records import ErrorRecord
+
 
 class Outcome(NamedTuple):
     """How an attempt ended.
@@ -16,14 +18,16 @@ class Outcome(NamedTuple):
     Attributes:
         status: Completed, Failed or Cancelled.
         changes: What a completed one changed in its context; None marks a deletion.
+        changes_json: The same as the store keeps it; None when nothing was changed.
         error: What a failed one raised.
-        is_last: Whether it was decided already that no other attempt follows.
+        delay: After how many seconds another attempt follows a failed one; None when none does.
     """
 
     status: TaskStatus
     changes: Mapping[str, str | None] | None = None
-    error: BaseException | None = None
-    is_last: bool = False
+    changes_json: str | None = None
+    error: ErrorRecord | None = None
+    delay: float | None = None
 
 
 CANCELLED = Outcome(TaskStatus.CANCELLED)

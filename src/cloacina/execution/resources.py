@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cloacina.execution.ids import new_id
+from cloacina.execution.off_loop import OffLoop
+from cloacina.execution.turns import NextTurn
 from cloacina.execution.waiting.flush import PollFlush
 
 if TYPE_CHECKING:
+    import contextvars
+    from collections.abc import Callable
+
     from cloacina.execution.bodies import Bodies
     from cloacina.execution.clock import Clock
     from cloacina.execution.event_loop import EventLoop
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from cloacina.execution.waiting.timers import Timers
     from cloacina.execution.waiting.wait import Wait
     from cloacina.store.threads import WorkerThreads
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -55,3 +62,19 @@ class Resources:
 
     def __post_init__(self) -> None:
         self.poll_flush = PollFlush(self)
+
+    def call_off_loop(
+        self,
+        function: Callable[[], T],
+        then: Callable[[T | None, BaseException | None], None],
+        variables: contextvars.Context,
+    ) -> None:
+        """Call a function that may take long, or is the user's, in a thread; virtual time waits for it.
+
+        Nobody waits for it: when the runner is left or has broken down, what it returns comes to nothing.
+        """
+        self.conditions.ask(OffLoop(function, then, variables), is_urgent=True)
+
+    def call_next_turn(self, function: Callable[[], None]) -> None:
+        """Call a function in the next turn of the loop; virtual time waits for it."""
+        NextTurn(self.loop, self.bodies, function)

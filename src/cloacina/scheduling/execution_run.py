@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial, wraps
 from itertools import count
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol
@@ -11,10 +12,11 @@ from cloacina.context import decode, encode_mapping
 from cloacina.execution.attempt import Attempt
 from cloacina.execution.ids import new_id
 from cloacina.execution.task_execution import TaskExecution
+from cloacina.execution.turns import take_portion
 from cloacina.membrane import Log
-from cloacina.retry import delay_before_next
+from cloacina.scheduling.contexts import Contexts
 from cloacina.scheduling.failure import error_record
-from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver, encode_changes
+from cloacina.scheduling.judging import judge
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
 from cloacina.store.records import (
@@ -30,14 +32,15 @@ from cloacina.store.requests import NewExecution, NewTask
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cloacina.errors import StoreWriteFailed
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
-    from cloacina.scheduling.merging import ContextMerger, State, Writers
+    from cloacina.scheduling.contexts import Seen
+    from cloacina.scheduling.merging import ContextMerger
     from cloacina.store.changes import Change, Unit
     from cloacina.store.records import ErrorRecord
     from cloacina.workflow import Workflow
@@ -50,6 +53,7 @@ _FINAL_EVENTS = {
     TaskStatus.COMPLETED: EventType.TASK_COMPLETED,
     TaskStatus.FAILED: EventType.TASK_FAILED,
     TaskStatus.CANCELLED: EventType.TASK_CANCELLED,
+    TaskStatus.SKIPPED: EventType.TASK_SKIPPED,
 }
 _EXECUTION_EVENTS = {
     ExecutionStatus.COMPLETED: EventType.EXECUTION_COMPLETED,
@@ -101,6 +105,7 @@ class ExecutionRun:
     __slots__ = (
         "_attempts",
         "_context",
+        "_contexts",
         "_created_at",
         "_end",
         "_event_numbers",
@@ -110,13 +115,11 @@ class ExecutionRun:
         "_missing",
         "_owner",
         "_remaining",
-        "_resolver",
         "_resources",
         "_result",
         "_retries",
         "_started_at",
         "_states",
-        "_users",
         "_variables",
         "_verdict",
         "_waiters",
@@ -164,13 +167,9 @@ class ExecutionRun:
         ]
         # How many dependencies of a task have not completed; it has an entry from the first that has.
         self._missing: dict[int, int] | None = None
-        # How many dependents of a task have not completed; it has an entry from the first that has.
-        self._users: dict[int, int] = {}
         self._remaining = len(self.tasks)
-        # The state before task i until it has completed, then the state after it.
-        self._states: list[State | None] = [None] * len(self.tasks)
-        # Tells what the tasks behind the first ones see.
-        self._resolver: Resolver | None = None
+        self._contexts = Contexts(graph, merger, context, variables, resources)
+        self._states = self._contexts.states
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
         self._created_at = 0.0
@@ -213,10 +212,18 @@ class ExecutionRun:
         """Start the tasks that depend on nothing; called when the creation is committed."""
         if self._verdict is not None or self.is_over:
             return
-        for position, dependencies in enumerate(self.workflow.graph.dependencies):
-            if not dependencies:
-                self._states[position] = NOTHING_WRITTEN
-                self._attempt(position, self._context)
+        roots = [position for position, needs in enumerate(self.workflow.graph.dependencies) if not needs]
+        self._go_through(map(self._begin, roots))
+
+    def _begin(self, position: int) -> None:
+        if self._verdict is None:
+            self._attempt(position, self._context)
+
+    @_fails_alone
+    def _go_through(self, steps: Iterator[object]) -> None:
+        """Take steps, a portion in each turn of the loop, so that others have theirs."""
+        if take_portion(steps):
+            self._resources.call_next_turn(partial(self._go_through, steps))
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -245,6 +252,10 @@ class ExecutionRun:
             self._event(EventType.EXECUTION_STARTED, now),
         ]
 
+    def judge(self, attempt: Attempt, error: BaseException | None) -> Outcome:
+        """Return what an attempt has come to; see `judge`."""
+        return judge(attempt.task, attempt.context, error)
+
     def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:
         """Take the outcome of an attempt: complete the task, retry it, or fail it and skip what depends on it."""
         task = attempt.task
@@ -252,19 +263,13 @@ class ExecutionRun:
         del self._attempts[position]
         now = self._resources.clock.time()
         if outcome.status is TaskStatus.COMPLETED:
-            self._complete(position, outcome.changes or {}, now, slot)
-            return
-        if outcome.error is not None:
-            is_last = outcome.is_last or self._verdict is not None
-            # First, because that may leave a note on the error.
-            delay = None if is_last else delay_before_next(task.definition.retry, outcome.error, task.attempt)
-            record = error_record(outcome.error, task.definition.id, task.attempt)
-            if delay is None:
-                self._fail(position, record, now, slot)
-            else:
-                self._retry(attempt, record, delay, now, slot)
-            return
-        self._finish_task(task, TaskStatus.CANCELLED, now, slot)
+            self._complete(position, outcome, now, slot)
+        elif outcome.error is None:
+            self._finish_task(task, TaskStatus.CANCELLED, now, slot)
+        elif outcome.delay is None or self._verdict is not None:
+            self._fail(position, outcome.error, now, slot)
+        else:
+            self._retry(attempt, outcome.error, outcome.delay, now, slot)
 
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
         """Take an error of the engine's own that came up with an attempt: it fails the execution."""
@@ -272,23 +277,12 @@ class ExecutionRun:
             del self._attempts[attempt.task.position]
         self.fail(error, attempt.task)
 
-    def _complete(self, position: int, changed: Mapping[str, str | None], now: float, slot: int | None) -> None:
+    def _complete(self, position: int, outcome: Outcome, now: float, slot: int | None) -> None:
         task = self.tasks[position]
-        if changed:
-            before = self._states[position] or NOTHING_WRITTEN
-            self._states[position] = self._merger.after(before, position, changed)
-            task.changes = encode_changes(changed)
+        task.changes = outcome.changes_json
+        self._contexts.completed(position, outcome)
         task.error = None
-        self._finish_task(task, TaskStatus.COMPLETED, now, slot, partial(self._release_dependents, position))
-
-    def _drop_superseded_states(self, position: int) -> None:
-        """Forget the states that only this task still needed: in a long chain, each holds all that came before it."""
-        graph = self.workflow.graph
-        for dependency in graph.dependencies[position]:
-            users = self._users.get(dependency, len(graph.dependents[dependency])) - 1
-            self._users[dependency] = users
-            if not users:
-                self._states[dependency] = None
+        self._finish_task(task, TaskStatus.COMPLETED, now, slot, on_commit=partial(self._release_dependents, position))
 
     def _retry(self, attempt: Attempt, record: ErrorRecord, delay: float, now: float, slot: int | None) -> None:
         task = attempt.task
@@ -319,88 +313,84 @@ class ExecutionRun:
         if self.error is None:
             self.error = record
         self._finish_task(task, TaskStatus.FAILED, now, slot)
+        self._go_through(self._skip_descendants(position, now))
         if task.attempt:
             self._log(logger.warning, "attempt %(attempt)d of task %(task)r failed, the last: %(error)s", task, record)
         else:
             self._log(logger.warning, "task %(task)r cannot start: %(error)s", task, record)
 
-    def _skip_descendants(self, position: int, now: float) -> list[Change]:
+    def _skip_descendants(self, position: int, now: float) -> Iterator[None]:
         detail = json.dumps({"because": self.tasks[position].definition.id})
-        found: list[Change] = []
         pending = list(self.workflow.graph.dependents[position])
         while pending:
-            dependent = pending.pop()
-            task = self.tasks[dependent]
+            task = self.tasks[pending.pop()]
             if task.status is TaskStatus.PENDING:
-                task.finish(TaskStatus.SKIPPED, now)
-                self._remaining -= 1
-                found += (task.state(), task.event(EventType.TASK_SKIPPED, now, detail=detail))
-                pending.extend(self.workflow.graph.dependents[dependent])
-        return found
+                pending.extend(self.workflow.graph.dependents[task.position])
+                self._finish_task(task, TaskStatus.SKIPPED, now, detail=detail)
+            yield
 
     def _finish_task(
         self,
         task: TaskExecution,
         status: TaskStatus,
         now: float,
-        slot: int | None,
+        slot: int | None = None,
+        *,
         on_commit: Callable[[], None] | None = None,
+        detail: str | None = None,
     ) -> None:
-        """Store the end of a task; with the last one, in the same transaction, the end of the execution."""
+        """Store the end of a task; with the last one, the end of the execution."""
         task.finish(status, now)
         self._remaining -= 1
-        batch = [task.state(), task.event(_FINAL_EVENTS[status], now, slot)]
-        if status is TaskStatus.FAILED:
-            batch += self._skip_descendants(task.position, now)
+        unit = [task.state(), task.event(_FINAL_EVENTS[status], now, slot, detail)]
         if self._remaining:
-            self._resources.write(batch, on_commit)
-        elif self._verdict is ExecutionStatus.FAILED:
-            self._resources.write(batch)
-            self._write_last_end(now)
+            self._resources.write(unit, on_commit)
         else:
-            self._resources.write([*batch, *self._finish(now)], self._end_is_committed)
+            self._end_with(unit, now)
 
     @_fails_alone
     def _release_dependents(self, position: int) -> None:
         """Start what waited for this task only; called when its completion is committed."""
         if self._verdict is not None or self.is_over:
             return
-        self._drop_superseded_states(position)
-        graph = self.workflow.graph
+        self._contexts.drop_superseded(position)
         if self._missing is None:
             self._missing = {}
-        for dependent in graph.dependents[position]:
-            missing = self._missing.get(dependent, len(graph.dependencies[dependent])) - 1
-            self._missing[dependent] = missing
-            if not missing and self.tasks[dependent].status is TaskStatus.PENDING:
-                self._is_ready(dependent)
+        self._go_through(map(self._release, self.workflow.graph.dependents[position]))
 
-    def _is_ready(self, position: int) -> None:
-        task = self.tasks[position]
-        now = self._resources.clock.time()
-        seen = [
-            self._states[dependency] or NOTHING_WRITTEN for dependency in self.workflow.graph.dependencies[position]
-        ]
-        self._states[position] = state = self._merger.join(seen)
-        try:
-            if self._resolver is None:
-                self._resolver = Resolver(self._merger, self._context)
-            base, conflicts = self._resolver.resolve(state)
-            if conflicts:
-                raise self._merger.conflict(conflicts, f"task {task.definition.id!r}")
-        except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
-            self._fail(position, error_record(error, task.definition.id, None), now, None)
+    def _release(self, position: int) -> None:
+        if self._missing is None or self._verdict is not None:
             return
+        missing = self._missing.get(position, len(self.workflow.graph.dependencies[position])) - 1
+        self._missing[position] = missing
+        if not missing:
+            self._contexts.see(position, partial(self._is_ready, position))
+
+    @_fails_alone
+    def _is_ready(self, position: int, seen: Seen) -> None:
+        """Start a task that sees this, unless it was cancelled meanwhile."""
+        task = self.tasks[position]
+        if self._verdict is not None or task.status is not TaskStatus.PENDING:
+            return
+        now = self._resources.clock.time()
+        record = seen.error
+        if record is None and seen.conflicts:
+            conflict = self._merger.conflict(seen.conflicts, f"task {task.definition.id!r}")
+            record = error_record(conflict, None, None)
+        if record is not None:
+            self._fail(position, replace(record, task_id=task.definition.id), now, None)
+            return
+        self._states[position] = seen.state
         task.status = TaskStatus.READY
         self._resources.write((task.state(), task.event(EventType.TASK_READY, now)))
-        self._attempt(position, base)
+        self._attempt(position, seen.values)
 
     # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @_fails_alone
     def cancel(self) -> None:
         """Cancel what has not ended; the execution ends when every async body has cleaned up."""
-        if self._verdict is not None or self.is_over or not self._remaining:
+        if self._verdict is not None or self.is_over or self.status.is_final:
             return
         self._verdict = ExecutionStatus.CANCELLED
         self._stop()
@@ -441,26 +431,48 @@ class ExecutionRun:
         for timer in (self._retries or {}).values():
             self._resources.timers.disarm(timer)
         self._retries = None
-        for position, task in enumerate(self.tasks):
-            if position not in self._attempts and not task.status.is_final:
-                status = TaskStatus.FAILED if task is broken else TaskStatus.CANCELLED
-                task.finish(status, now)
-                self._remaining -= 1
-                self._resources.write((task.state(), task.event(_FINAL_EVENTS[status], now)))
-            elif task is broken:  # It ended, and that may not be stored yet.
-                self._resources.write((task.state(),))
-        if not self._remaining:
-            if self._verdict is ExecutionStatus.FAILED:
-                self._write_last_end(now)
-            else:
-                self._resources.write(self._finish(now), self._end_is_committed)
-            return
-        for attempt in list(self._attempts.values()):
-            attempt.cancel()
+        for attempt in self._attempts.values():
+            attempt.withdraw()
+        if broken is not None and broken.status.is_final:  # It ended, and that may not be stored yet.
+            self._resources.write((broken.state(),))
+        if self._remaining:
+            self._go_through(self._stop_each(broken, now))
+        else:
+            self._end_with((), now)
+
+    def _stop_each(self, broken: TaskExecution | None, now: float) -> Iterator[None]:
+        for task in self.tasks:
+            if (attempt := self._attempts.get(task.position)) is not None:
+                attempt.cancel()
+            elif not task.status.is_final:
+                self._finish_task(task, TaskStatus.FAILED if task is broken else TaskStatus.CANCELLED, now)
+            yield
+
+    def _end_with(self, unit: Unit, now: float) -> None:
+        """End the execution with its last task: in the same transaction, unless it takes long to merge its result."""
+        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
+        if self._verdict is ExecutionStatus.FAILED:
+            if unit:
+                self._resources.write(unit)
+            self._write_last_end(now)
+        elif self._verdict is ExecutionStatus.CANCELLED:
+            self._resources.write(
+                [*unit, *self._finish(self._contexts.undisputed(completed), now)], self._end_is_committed
+            )
+        elif (seen := self._contexts.final(completed, self._result_is_merged)) is not None:
+            self._resources.write([*unit, *self._finish(seen, now)], self._end_is_committed)
+        elif unit:
+            self._resources.write(unit)
+
+    @_fails_alone
+    def _result_is_merged(self, seen: Seen) -> None:
+        if self._verdict is None and not self.status.is_final:
+            self._resources.write(self._finish(seen, self._resources.clock.time()), self._end_is_committed)
 
     def _write_last_end(self, now: float) -> None:
         """Store that this execution has failed as a whole: by itself, whatever becomes of its tasks' changes."""
-        self._end = self._finish(now)
+        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
+        self._end = self._finish(self._contexts.undisputed(completed), now)
         self._resources.write(self._end, self._settle)
 
     def creation_refused(self, failure: StoreWriteFailed) -> None:
@@ -485,43 +497,23 @@ class ExecutionRun:
         if self._verdict is not ExecutionStatus.FAILED or unit is self._end:
             self.fail(failure, concerned[0] if len(concerned) == 1 else None)
 
-    def _finish(self, now: float) -> list[Change]:
-        self._final, conflicts = self._final_context()
-        if conflicts and self.error is None and self._verdict is None:
-            conflict = self._merger.conflict(conflicts, f"the result of workflow {self.workflow.name!r}")
-            self.error = error_record(conflict, None, None)
+    def _finish(self, seen: Seen, now: float) -> list[Change]:
+        """Take the final status, and return the changes that store it."""
+        self._final = seen.values
+        if self.error is None and self._verdict is None:
+            self.error = seen.error
+            if seen.conflicts:
+                conflict = self._merger.conflict(seen.conflicts, f"the result of workflow {self.workflow.name!r}")
+                self.error = error_record(conflict, None, None)
         status = self._verdict or (ExecutionStatus.COMPLETED if self.error is None else ExecutionStatus.FAILED)
         error = None if self.error is None else self.error.to_json()
         self._finished_at = max(now, self._started_at or self._created_at)
-        context = encode_mapping(self._final)
         end = [
-            changes.execution_state(self.id, status, self._started_at, self._finished_at, context, error),
+            changes.execution_state(self.id, status, self._started_at, self._finished_at, seen.text, error),
             self._event(_EXECUTION_EVENTS[status], now),
         ]
         self.status = status
         return end
-
-    def _final_context(self) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
-        """Merge the changes of all completed tasks: those of the last ones, which saw all the others'."""
-        if not any(self._states):  # Nobody has written anything.
-            return self._context, {}
-        graph = self.workflow.graph
-        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
-        states = [
-            self._states[position] or NOTHING_WRITTEN
-            for position, is_completed in enumerate(completed)
-            if is_completed and not any(completed[dependent] for dependent in graph.dependents[position])
-        ]
-        if not states:
-            return self._context, {}
-        state = NOTHING_WRITTEN
-        try:
-            state = self._merger.join(states)
-            return self._merger.resolve(self._context, state)
-        except BaseException as error:  # noqa: BLE001 - a user's merge function may raise anything
-            if self.error is None:
-                self.error = error_record(error, None, None)
-            return self._merger.undisputed(self._context, state), {}
 
     def _end_is_committed(self) -> None:
         # Of one that has failed as a whole meanwhile, another end follows.
@@ -531,10 +523,7 @@ class ExecutionRun:
     def _settle(self) -> None:
         self.is_over = True
         self._context = self._final
-        # What only the running needed is not kept by those who keep the result.
-        self._states.clear()
-        self._users.clear()
-        self._resolver = None
+        self._contexts.close()
         self._missing = None
         self._owner.run_ended(self)
         self.wake()

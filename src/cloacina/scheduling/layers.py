@@ -82,6 +82,11 @@ def own_of(mapping: Mapping[str, V]) -> Mapping[str, V | None]:
     return cast("Layered[V]", mapping).own if type(mapping) is _LAYERED else _NOTHING
 
 
+def extent(mapping: Mapping[str, V]) -> int:
+    """Return how many keys there are to look at, what is shared left out."""
+    return len(own_of(mapping) if type(mapping) is _LAYERED else mapping)
+
+
 def flat(both: dict[str, V | None]) -> dict[str, V]:
     """Return a dict without the keys that are gone; it is taken over."""
     found: dict[str, Any] = both

@@ -100,6 +100,16 @@ class ContextMerger:
         for key, found in several.items():
             joined[key] = self._maximal(found)
 
+    def may_ask(self, states: Sequence[State]) -> bool:
+        """Return whether to resolve what these states join to may call a function of the user's."""
+        if isinstance(self._merge, str):
+            return False
+        for key in self._merge:
+            first, *others = [state[key] for state in states if key in state] or [()]
+            if len(first) > 1 or any(writers is not first for writers in others):
+                return True
+        return False
+
     def resolve(self, initial: Mapping[str, str], state: State) -> tuple[Mapping[str, str], Mapping[str, Writers]]:
         """Return the values of a state as JSON text by key, and what is in conflict.
 

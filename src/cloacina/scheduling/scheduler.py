@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextvars
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 import anyio.lowlevel
 
 from cloacina.errors import RunnerClosed
+from cloacina.execution.turns import STEPS_PER_TURN, take_portion
 from cloacina.membrane import Log
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
@@ -16,7 +18,7 @@ from cloacina.store import requests
 from cloacina.store.changes import NEW_EXECUTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from sqlalchemy import Connection
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 logger = Log("cloacina.scheduling")
 
-_AT_ONCE = 500
-"""How many executions are made, started or cancelled before the loop gets its turn."""
 _CLEANING_SECONDS = 30.0
 """How long a runner that has broken down waits for bodies that clean up."""
 _NAMED_AT_MOST = 5
@@ -99,12 +99,17 @@ class Scheduler:
         variables = contextvars.copy_context()
         runs: list[ExecutionRun] = []
         batch: list[Change] = []
-        for number, context in enumerate(contexts, 1):
-            run = ExecutionRun(workflow, merger, context, variables, self._resources, self)
-            runs.append(run)
-            batch.extend(run.creation(version))
-            if not number % _AT_ONCE:
-                await anyio.lowlevel.checkpoint()
+
+        def make_each() -> Iterator[None]:
+            for context in contexts:
+                run = ExecutionRun(workflow, merger, context, variables, self._resources, self)
+                runs.append(run)
+                batch.extend(run.creation(version))
+                yield from _steps_of(run)
+
+        steps = make_each()
+        while take_portion(steps):
+            await anyio.lowlevel.checkpoint()
         self.raise_failure()
         if self.is_closed:
             message = "the runner was left while executions were being submitted, and none of them is stored"
@@ -112,10 +117,9 @@ class Scheduler:
         committed: OneShot[None] = self._resources.loop.one_shot()
 
         def start() -> None:
-            for run in runs:
-                run.start()
             if not committed.done():
                 committed.set_result(None)
+            self._go_through(_each(runs, ExecutionRun.start))
 
         self._resources.write(batch, start)
         for run in runs:
@@ -196,10 +200,9 @@ class Scheduler:
         When the runner has broken down, that is bounded: somebody waits for its failure.
         """
         self.is_closed = True
-        for number, run in enumerate(list(self._runs.values()), 1):
-            run.cancel()
-            if not number % _AT_ONCE:
-                await anyio.lowlevel.checkpoint()
+        steps = _each(list(self._runs.values()), ExecutionRun.cancel)
+        while take_portion(steps):
+            await anyio.lowlevel.checkpoint()
         await self.wait_for_all()
         if self._runs:
             await self._wait_for_bodies()
@@ -234,12 +237,13 @@ class Scheduler:
         for run in runs:
             run.wake()
         self._wake_idle()
-        for run in runs:
-            try:
-                run.cancel()
-            except Exception:
-                logger.exception("execution %s cannot be cancelled", run.id)
+        self._go_through(_each(runs, _cancel))
         logger.critical("the runner has broken down; %d executions are given up", len(runs), exc_info=failure)
+
+    def _go_through(self, steps: Iterator[None]) -> None:
+        """Take steps, a portion in each turn of the loop, so that others have theirs."""
+        if take_portion(steps):
+            self._resources.call_next_turn(partial(self._go_through, steps))
 
     def raise_failure(self) -> None:
         """Raise what broke the runner down, if anything has."""
@@ -276,3 +280,21 @@ class Scheduler:
     def _wake(waiter: OneShot[None]) -> None:
         if not waiter.done():
             waiter.set_result(None)
+
+
+def _each(runs: Sequence[ExecutionRun], do: Callable[[ExecutionRun], None]) -> Iterator[None]:
+    """Do something with each execution, in as many steps as it has tasks."""
+    for run in runs:
+        do(run)
+        yield from _steps_of(run)
+
+
+def _steps_of(run: ExecutionRun) -> Iterator[None]:
+    return repeat(None, min(len(run.tasks), STEPS_PER_TURN))
+
+
+def _cancel(run: ExecutionRun) -> None:
+    try:
+        run.cancel()
+    except Exception:
+        logger.exception("execution %s cannot be cancelled", run.id)
