@@ -21,7 +21,6 @@ from contextlib import asynccontextmanager, closing
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchmarks.fresh_process import least_seconds
 from benchmarks.process_figures import ProcessorTime
 
 if TYPE_CHECKING:
@@ -180,20 +179,6 @@ async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_o
         return used.percent()
 
     return {"cpu": await asyncio.to_thread(poll)}
-
-
-_IMPORTS = """
-import time
-began = time.perf_counter()
-import sqlalchemy, anyio
-print([time.perf_counter() - began])
-"""
-
-
-async def loading(folder: Path) -> dict[str, float]:
-    """Return how long it takes to import the two libraries that an engine on a database and an event loop needs."""
-    (imported,) = least_seconds(folder, _IMPORTS)
-    return {"import": imported, "open_existing": imported, "open_new": imported}
 
 
 async def build(folder: Path, **options: Any) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Measures what a program takes in a process that has loaded nothing else."""
+"""Measures what programs take in processes that have loaded nothing else."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_TIMES = 3
+_TIMES = 5
 
 
-def least_seconds(folder: Path, program: str, *arguments: str) -> list[float]:
-    """Run a program that prints a list of seconds several times; return the least of each.
+def least_seconds(folder: Path, programs: Mapping[str, Sequence[str]]) -> dict[str, list[float]]:
+    """Run programs that print a list of seconds, one after the other, several times; return the least of each.
 
-    Bytecode is cached, as it is wherever a package was installed; the run that fills the cache does not count.
+    Bytecode is cached, as it is wherever a package was installed; the runs that fill the cache do not count.
 
     Args:
         folder: Where the cache goes.
-        program: The source.
-        arguments: Its `sys.argv`; `{}` in them becomes the number of the run.
+        programs: By name, the source and the arguments; `{}` in an argument becomes the number of the run.
     """
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    runs: list[list[float]] = []
+    found: dict[str, list[list[float]]] = {name: [] for name in programs}
     for number in range(_TIMES + 1):
-        command = [sys.executable, "-c", program, *(argument.format(number) for argument in arguments)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        runs.append(json.loads(ended.stdout))
-    return [min(seconds) for seconds in zip(*runs[1:], strict=True)]
+        for name, (program, *arguments) in programs.items():
+            command = [sys.executable, "-c", program, *(argument.format(number) for argument in arguments)]
+            ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+            found[name].append(json.loads(ended.stdout))
+    return {name: [min(seconds) for seconds in zip(*(runs[1:] or runs), strict=True)] for name, runs in found.items()}
