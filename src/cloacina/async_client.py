@@ -158,6 +158,10 @@ class AsyncClient:
         """Let an execution that failed or was cancelled go on from there; see `Client.retry`."""
         return await self._write(self._client.retry, execution, context)
 
+    async def prune(self, older_than: float | timedelta) -> int:
+        """Delete executions that ended long ago, and return how many; see `Client.prune`."""
+        return await self._write(self._client.prune, older_than)
+
     # ── Signals and answers ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def signal(

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 from cloacina import asking
 from cloacina.asking import check_key, check_target
 from cloacina.configuration import Configuration
+from cloacina.retry import seconds
 from cloacina.shared_database import Ending, SharedDatabase, pauses
-from cloacina.store import queries, requests
+from cloacina.store import pruning, queries, requests
 from cloacina.store.requests import Outcome
 from cloacina.submission import WorkflowRegistry, encode_context, new_execution, new_execution_by_name
 
@@ -226,6 +227,23 @@ class Client:
             StoreWriteFailed: It could not be stored.
         """
         return self._database.ask(asking.retry(execution, context, self._database.path, time.time())).is_new
+
+    def prune(self, older_than: float | timedelta) -> int:
+        """Delete executions that ended long ago, with all that belongs to them, and return how many.
+
+        Those that have not ended are never touched. Runners may be at work meanwhile: it is done in small transactions,
+        and what was deleted stays so when it is interrupted. The file does not shrink; its room is used again.
+
+        Args:
+            older_than: How long ago they have to have ended, in seconds.
+
+        Raises:
+            InvalidOption: `older_than` is no duration.
+            StoreUnavailable: The database cannot be read.
+            StoreWriteFailed: It cannot be written.
+        """
+        before = time.time() - seconds(older_than, "older_than")
+        return pruning.prune(self._database.open(), before)
 
     # ── Signals and answers ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -175,6 +175,24 @@ class Database:
             reason = error.orig if isinstance(error, DBAPIError) else error
             raise StoreWriteFailed(f"Nothing was written to {self.address}: {reason}.") from error
 
+    @contextmanager
+    def without_foreign_keys(self, connection: Connection) -> Generator[None]:
+        """Check no foreign keys on a connection meanwhile, for one who deletes rows with all that refer to them.
+
+        For every deleted task SQLite would read all of the waits: they have no index by task, which each wait would pay
+        for.
+
+        Args:
+            connection: One that no transaction is open on.
+        """
+        with self.explaining("opened"):
+            _execute_outside_transaction(connection, "PRAGMA foreign_keys = OFF")
+        try:
+            yield
+        finally:
+            with self.explaining("opened"):
+                _execute_outside_transaction(connection, "PRAGMA foreign_keys = ON")
+
     def data_version(self, connection: Connection) -> int:
         """Return a number that is another one after a commit on any other connection, of any process.
 

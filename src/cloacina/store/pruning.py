@@ -1,0 +1,86 @@
+"""Deleting executions that ended long ago, with all that belongs to them, while runners are at work."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, exists, select
+
+from cloacina.store.database import RETRY_SECONDS
+from cloacina.store.records import ExecutionStatus, SignalKind
+from cloacina.store.tables import (
+    checkpoints,
+    execution_events,
+    signals,
+    task_executions,
+    waits,
+    workflow_executions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from cloacina.store.database import Database
+
+_FINAL = tuple(status.value for status in ExecutionStatus if status.is_final)
+# Deleted in one transaction. Executions differ in size, so their number follows the time it takes, in seconds: runners
+# wait for it with all they have to store.
+_MOST_AT_ONCE = 512
+_TRANSACTION_SECONDS = 0.05
+
+
+def prune(database: Database, before: float) -> int:
+    """Delete executions that have ended, oldest first, in small transactions; return how many.
+
+    Args:
+        database: Where.
+        before: Those that ended before this moment, in seconds since the epoch.
+
+    Raises:
+        StoreUnavailable: The database cannot be read.
+        StoreWriteFailed: It cannot be written. What was deleted until then stays deleted.
+    """
+    pruned, after, size = 0, "", 1
+    with database.connect() as connection, database.without_foreign_keys(connection):
+        while ids := database.read(_ended, before, after, size):
+            begin = time.monotonic()
+            pruned += database.transact(connection, RETRY_SECONDS, _delete, ids, before)
+            took = time.monotonic() - begin
+            after = ids[-1]
+            size = min(2 * size, _MOST_AT_ONCE) if took < _TRANSACTION_SECONDS / 2 else max(1, size // 2)
+            # Whoever waits for a lock of SQLite looks for it now and then: half of the time it is free.
+            time.sleep(min(took, 1.0))
+    return pruned
+
+
+def _is_old(before: float) -> ColumnElement[bool]:
+    """Return the condition for an execution that nobody needs: one that somebody wants to go on is needed."""
+    table = workflow_executions
+    retry = exists().where(
+        signals.c.execution_id == table.c.id,
+        signals.c.kind == SignalKind.RETRY.value,
+        signals.c.consumed_at.is_(None),
+    )
+    return table.c.status.in_(_FINAL) & (table.c.finished_at < before) & ~retry
+
+
+def _ended(connection: Connection, before: float, after: str, limit: int) -> Sequence[str]:
+    """Return the ids of executions behind the one of this id. Read beforehand: it may have to pass many others."""
+    table = workflow_executions
+    query = select(table.c.id).where(table.c.id > after, _is_old(before)).order_by(table.c.id).limit(limit)
+    return connection.scalars(query).all()
+
+
+def _delete(connection: Connection, ids: Sequence[str], before: float) -> int:
+    """Delete those of some executions that still are old: one may have been opened again."""
+    table = workflow_executions
+    found = connection.scalars(select(table.c.id).where(table.c.id.in_(ids), _is_old(before))).all()
+    tasks = select(task_executions.c.id).where(task_executions.c.execution_id.in_(found))
+    connection.execute(delete(checkpoints).where(checkpoints.c.task_execution_id.in_(tasks)))
+    for each in (signals, waits, execution_events, task_executions):
+        connection.execute(delete(each).where(each.c.execution_id.in_(found)))
+    connection.execute(delete(table).where(table.c.id.in_(found)))
+    return len(found)
