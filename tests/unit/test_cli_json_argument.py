@@ -1,4 +1,4 @@
-"""`--context` takes a JSON object or a file with one, and says clearly what is wrong with anything else."""
+"""JSON on the command line is text or a file, and what is wrong with anything else is said clearly."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cloacina.cli.context_argument import read_context
-from cloacina.errors import InvalidContextArgument
+from cloacina.cli.json_argument import read_context, read_json
+from cloacina.errors import InvalidJSONArgument
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ def test_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_not_an_object_is_refused(argument: str, expected: str) -> None:
-    with pytest.raises(InvalidContextArgument, match=expected):
+    with pytest.raises(InvalidJSONArgument, match=expected):
         read_context(argument)
 
 
@@ -76,7 +76,7 @@ def test_bytes_of_another_encoding_are_refused(
     file.write_bytes(content)
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
     name = "standard input" if source == "stdin" else r"latin\.json' of --context"
-    with pytest.raises(InvalidContextArgument, match=f"{name} is not UTF-8 text .{found}.*; store it as UTF-8"):
+    with pytest.raises(InvalidJSONArgument, match=f"{name} is not UTF-8 text .{found}.*; store it as UTF-8"):
         read_context("@-" if source == "stdin" else f"@{file}")
 
 
@@ -96,5 +96,17 @@ def test_argument_is_utf_8_where_the_locale_cannot_decode_it() -> None:
 
 def test_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    with pytest.raises(InvalidContextArgument, match="standard input is closed; give the context itself"):
+    with pytest.raises(InvalidJSONArgument, match="standard input is closed; give --context itself"):
         read_context("@-")
+
+
+@pytest.mark.parametrize(("argument", "expected"), [("3", 3), ('"tea"', "tea"), ("null", None), ("[true]", [True])])
+def test_other_arguments_may_be_any_json(argument: str, expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_json(argument, "VALUE") == expected
+    monkeypatch.setattr("sys.stdin", io.StringIO(argument))
+    assert read_json("@-", "VALUE") == expected
+
+
+def test_word_without_its_quotes_is_refused() -> None:
+    with pytest.raises(InvalidJSONArgument, match=r"VALUE is not valid JSON .* '\"a text\"'"):
+        read_json("tea", "VALUE")

@@ -12,15 +12,19 @@ from typer import TyperException
 
 from cloacina import __version__
 from cloacina.cli.build import build
+from cloacina.cli.control import cancel, retry
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.explain import explain
 from cloacina.cli.extract import extract
 from cloacina.cli.inspect import inspect
 from cloacina.cli.lock import lock
+from cloacina.cli.messages import answer, questions, signal
 from cloacina.cli.new import new
+from cloacina.cli.prune import prune
 from cloacina.cli.refusal import refuse
 from cloacina.cli.run import run
 from cloacina.cli.sign import sign
+from cloacina.cli.submit import submit
 from cloacina.cli.verify import verify
 from cloacina.errors import CloacinaError, CommandError
 
@@ -31,8 +35,16 @@ if TYPE_CHECKING:
 _EXIT_CODES = "\n".join(["\b", "Exit codes:", *(f"{code.value:>5}  {code.meaning}" for code in ExitCode)])
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-# In the order of use: run a file; make, build, look into, trust and unpack a package; look up what went wrong.
+# In the order of use: run a file; submit to who runs it, tell what happens, clean up after it; make, build, look into,
+# trust and unpack a package; look up what went wrong.
 app.command(short_help="Run a workflow out of a Python file.", epilog=_EXIT_CODES)(run)
+app.command(short_help="Submit an execution, for a runner elsewhere.", epilog=_EXIT_CODES)(submit)
+app.command(short_help="Send a signal to an execution.", epilog=_EXIT_CODES)(signal)
+app.command(short_help="List the questions that wait for an answer.", epilog=_EXIT_CODES)(questions)
+app.command(short_help="Answer a question.", epilog=_EXIT_CODES)(answer)
+app.command(short_help="Cancel an execution.", epilog=_EXIT_CODES)(cancel)
+app.command(short_help="Let an execution go on that failed or was cancelled.", epilog=_EXIT_CODES)(retry)
+app.command(short_help="Delete executions that ended long ago.", epilog=_EXIT_CODES)(prune)
 app.command(short_help="Make a project to build a package from.", epilog=_EXIT_CODES)(new)
 app.command(short_help="Lock a project's dependencies, and check for wheels.", epilog=_EXIT_CODES)(lock)
 app.command(short_help="Build one package of a project, for all its targets.", epilog=_EXIT_CODES)(build)

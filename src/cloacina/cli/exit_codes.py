@@ -10,10 +10,15 @@ from cloacina.errors import (
     CloacinaError,
     DependencyError,
     ExecutionCancelled,
+    ExecutionEnded,
     ExecutionError,
+    InvalidAnswer,
     PackageError,
+    QuestionClosed,
     SignatureError,
     StoreError,
+    UnknownExecution,
+    UnknownQuestion,
     UnknownWorkflow,
 )
 
@@ -40,11 +45,20 @@ class ExitCode(IntEnum):
     PACKAGE = 7, "the package is not valid, was changed, or lacks what was asked for"
     SIGNATURE = 8, "the signature is missing, not valid or not trusted"
     DEFECT = 70, "a defect in Cloacina itself; the traceback is shown"
-    INTERRUPTED = 130, "interrupted by Ctrl+C; an execution is cancelled, a package is not written"
-    OUTPUT_CLOSED = 141, "nobody reads the output any more; an execution is cancelled"
-    TERMINATED = 143, "asked to end by SIGTERM; an execution is cancelled, a package is not written"
+    INTERRUPTED = 130, "interrupted by Ctrl+C; an execution of its own is cancelled, a package is not written"
+    OUTPUT_CLOSED = 141, "nobody reads the output any more; an execution of its own is cancelled"
+    TERMINATED = 143, "asked to end by SIGTERM; an execution of its own is cancelled, a package is not written"
 
 
+# What was asked for is refused, and says nothing about how an execution went.
+_REFUSED_REQUESTS = (
+    ExecutionEnded,
+    InvalidAnswer,
+    QuestionClosed,
+    UnknownExecution,
+    UnknownQuestion,
+    UnknownWorkflow,
+)
 # The first that fits stands.
 _PACKAGE_CODES = {
     DependencyError: ExitCode.DEPENDENCIES,
@@ -60,7 +74,7 @@ def exit_code_of(error: CloacinaError) -> ExitCode:
         return ExitCode.STORE
     if isinstance(error, ExecutionCancelled):
         return ExitCode.CANCELLED
-    if isinstance(error, ExecutionError) and not isinstance(error, UnknownWorkflow):
+    if isinstance(error, ExecutionError) and not isinstance(error, _REFUSED_REQUESTS):
         return ExitCode.FAILED
     for kind, code in _PACKAGE_CODES.items():
         if isinstance(error, kind):

@@ -1,4 +1,4 @@
-"""`--context`: a JSON object, or @ and the file that holds one."""
+"""JSON on the command line: the text itself, or @ and the file that holds it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from cloacina.errors import InvalidContextArgument
+from cloacina.errors import InvalidJSONArgument
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -20,59 +20,75 @@ class _NotJSON(Exception):
 
 
 def read_context(argument: str | None) -> dict[str, Any]:
-    """Return the initial context of an execution.
-
-    Args:
-        argument: JSON text, `@file`, or `@-` for standard input; None for an empty context. Bytes are UTF-8, whatever
-            the locale is.
+    """Return the initial context of an execution, given by `--context`; empty for None. See `read_json`.
 
     Raises:
-        InvalidContextArgument: The file cannot be read, or the text is not a JSON object.
+        InvalidJSONArgument: The file cannot be read, or the text is not a JSON object.
     """
     if argument is None:
         return {}
-    source, text = _read(argument)
-    try:
-        value: object = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_repetition)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}" if text.strip() else "an empty text"
-        raise InvalidContextArgument(
-            f'{source} is not valid JSON ({error.msg} at {place}); expected an object such as \'{{"key": "value"}}\'.'
-        ) from error
-    except _NotJSON as found:
-        raise InvalidContextArgument(f"{source} holds {found}.") from None
-    except ValueError as error:
-        raise InvalidContextArgument(
-            f"{source} holds a number of more digits than Python reads; write it as a string."
-        ) from error
-    except RecursionError as error:
-        raise InvalidContextArgument(f"{source} is nested too deeply; expected a JSON object.") from error
+    source, value = _parse(argument, "--context", 'an object such as \'{"key": "value"}\'')
     if not isinstance(value, dict):
-        raise InvalidContextArgument(
+        raise InvalidJSONArgument(
             f'{source} holds {_kind(value)}; expected a JSON object such as \'{{"key": "value"}}\'.'
         )
     return cast("dict[str, Any]", value)
 
 
-def _read(argument: str) -> tuple[str, str]:
+def read_json(argument: str, name: str) -> Any:
+    """Return a JSON value.
+
+    Args:
+        argument: JSON text, `@file`, or `@-` for standard input. Bytes are UTF-8, whatever the locale is.
+        name: What the argument is called in the command's help.
+
+    Raises:
+        InvalidJSONArgument: The file cannot be read, or the text is not JSON.
+    """
+    _, value = _parse(argument, name, 'a value such as 3, true, \'"a text"\' or \'{"key": "value"}\'')
+    return value
+
+
+def _parse(argument: str, name: str, expected: str) -> tuple[str, object]:
+    """Return where a value was found, and the value."""
+    source, text = _read(argument, name)
+    try:
+        value: object = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_repetition)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}" if text.strip() else "an empty text"
+        raise InvalidJSONArgument(
+            f"{source} is not valid JSON ({error.msg} at {place}); expected {expected}."
+        ) from error
+    except _NotJSON as found:
+        raise InvalidJSONArgument(f"{source} holds {found}.") from None
+    except ValueError as error:
+        raise InvalidJSONArgument(
+            f"{source} holds a number of more digits than Python reads; write it as a string."
+        ) from error
+    except RecursionError as error:
+        raise InvalidJSONArgument(f"{source} is nested too deeply; expected {expected}.") from error
+    return source, value
+
+
+def _read(argument: str, name: str) -> tuple[str, str]:
     if not argument.startswith("@"):
         # Under a locale that is not UTF-8's, Python keeps the bytes that it cannot decode.
-        return "--context", _decoded("--context", os.fsencode(argument)) if _holds_bytes(argument) else argument
-    name = argument[1:]
-    source = "standard input" if name == "-" else f"The file {name!r} of --context"
+        return name, _decoded(name, os.fsencode(argument)) if _holds_bytes(argument) else argument
+    file = argument[1:]
+    source = "standard input" if file == "-" else f"The file {file!r} of {name}"
     try:
-        content = _standard_input() if name == "-" else Path(name).read_bytes()
+        content = _standard_input(name) if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise InvalidContextArgument(f"{source} cannot be read: {error.strerror}.") from error
+        raise InvalidJSONArgument(f"{source} cannot be read: {error.strerror}.") from error
     except ValueError as error:  # A name with a null byte.
-        raise InvalidContextArgument(f"{source} cannot be read: {error}.") from error
-    return "standard input" if name == "-" else name, _decoded(source, content)
+        raise InvalidJSONArgument(f"{source} cannot be read: {error}.") from error
+    return "standard input" if file == "-" else file, _decoded(source, content)
 
 
-def _standard_input() -> bytes:
+def _standard_input(name: str) -> bytes:
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - as services start programs
-        raise InvalidContextArgument(
-            'standard input is closed; give the context itself, --context \'{"key": "value"}\', or a file, @FILE.'
+        raise InvalidJSONArgument(
+            f'standard input is closed; give {name} itself, as \'{{"key": "value"}}\', or a file, @FILE.'
         )
     binary = getattr(sys.stdin, "buffer", None)
     return sys.stdin.read().encode() if binary is None else binary.read()
@@ -94,7 +110,7 @@ def _decoded(source: str, content: bytes) -> str:
         found = f"byte 0x{content[error.start]:02x} in line {line}"
         if content.startswith(_UTF_16):
             found = "it begins as UTF-16 does, which some shells write"
-        raise InvalidContextArgument(f"{source} is not UTF-8 text ({found}); store it as UTF-8.") from error
+        raise InvalidJSONArgument(f"{source} is not UTF-8 text ({found}); store it as UTF-8.") from error
 
 
 def _refuse_constant(text: str) -> NoReturn:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import contextmanager, nullcontext, redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloacina.cli.context_argument import read_context
+from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, address_of
+from cloacina.cli.json_argument import read_context
+from cloacina.cli.json_output import print_json
 from cloacina.cli.loading import Target, load_workflow
 from cloacina.configuration import DEFAULT_MAX_CONCURRENT_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-_DEFAULT_DATABASE = "cloacina.db"
 
 
 def run(
@@ -41,9 +39,7 @@ def run(
     slots: Annotated[
         int, typer.Option(min=1, envvar="CLOACINA_MAX_CONCURRENT_TASKS", help="How many tasks run at once.")
     ] = DEFAULT_MAX_CONCURRENT_TASKS,
-    database: Annotated[
-        str, typer.Option(metavar="URL | PATH", envvar="CLOACINA_DATABASE", help="Where executions are stored.")
-    ] = _DEFAULT_DATABASE,
+    database: DatabaseOption = DEFAULT_DATABASE,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON document to stdout, and everything else to stderr.")
     ] = False,
@@ -55,11 +51,10 @@ def run(
         # What runs workflows takes half a second to import: wrong input is refused before that.
         from cloacina.cli.execute import execute  # noqa: PLC0415
 
-        address = database if "://" in database else Path(database)
+        address = address_of(database)
         code, document = execute(workflow, values, database=address, slots=slots, as_json=as_json)
     if document is not None:
-        is_unicode = sys.stdout.encoding.lower().startswith("utf")
-        print(json.dumps(document, indent=2, ensure_ascii=not is_unicode))
+        print_json(document)
     return code
 
 

@@ -13,7 +13,7 @@
     │                         WrongEventLoop · ExecutionEnded · UnknownQuestion · QuestionClosed
     │                         InvalidAnswer
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
-    ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidContextArgument · UnknownErrorCode
+    ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidJSONArgument · UnknownErrorCode
     └── PackageError
         ├── ProjectError      ProjectNotFound · InvalidProject · EntryModuleNotFound · InvalidSource · NoTasksFound
         │                     UndiscoverableTask · UnpackableFile · ProjectExists
@@ -42,7 +42,7 @@ from cloacina.errors.base import (
 from cloacina.errors.command import (
     CommandError,
     FileNotLoadable,
-    InvalidContextArgument,
+    InvalidJSONArgument,
     UnknownErrorCode,
     WorkflowNotFound,
 )
@@ -180,8 +180,8 @@ __all__ = [
     "InvalidAllowedSigners",
     "InvalidAnswer",
     "InvalidArchive",
-    "InvalidContextArgument",
     "InvalidInput",
+    "InvalidJSONArgument",
     "InvalidManifest",
     "InvalidName",
     "InvalidOption",

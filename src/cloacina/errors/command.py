@@ -28,12 +28,12 @@ class WorkflowNotFound(CommandError):
     mend = "Name one: cloacina run FILE:workflow."
 
 
-class InvalidContextArgument(CommandError):
-    """Raised when `--context` is not a JSON object or its file cannot be read."""
+class InvalidJSONArgument(CommandError):
+    """Raised when JSON on the command line cannot be read, or `--context` is no JSON object."""
 
     code = "CLO-1503"
-    cause = "--context takes a JSON object, or @ and the path of a file that holds one, as UTF-8; @- is standard input."
-    mend = 'Quote it for the shell: --context \'{"key": "value"}\'.'
+    cause = "JSON is given as text, or as @ and the path of a file that holds it, as UTF-8; @- is standard input."
+    mend = 'Quote it for the shell: --context \'{"key": "value"}\'. A text has quotes of its own: \'"tea"\'.'
 
 
 class UnknownErrorCode(CommandError):

@@ -1,0 +1,63 @@
+"""`cloacina prune`: keep the database small."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, open_client
+from cloacina.cli.exit_codes import ExitCode
+from cloacina.cli.unwinding import Interrupted, interruption_unwinds
+from cloacina.errors import CommandError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# More digits than a century has seconds.
+_AGE = re.compile(r"([0-9]{1,10})([smhdw])")
+
+
+def prune(
+    *,
+    older_than: Annotated[
+        str,
+        typer.Option(
+            metavar="AGE",
+            help="How long ago they ended: a number and its unit, s, m, h, d or w, such as 30d.",
+            show_default=False,
+        ),
+    ],
+    database: DatabaseOption = DEFAULT_DATABASE,
+) -> int:
+    """Delete executions that ended long ago, with all that belongs to them; others are never touched.
+
+    Runners may be at work meanwhile. The file does not shrink: its room is used again.
+    """
+    age = read_age(older_than)
+    try:
+        with interruption_unwinds(), open_client(database) as client:
+            count = client.prune(age)
+    except Interrupted as interruption:
+        print("interrupted: what was deleted until then stays so", file=sys.stderr)
+        return interruption.exit_code
+    print(f"deleted {count:,} execution{'' if count == 1 else 's'} that ended more than {older_than.strip()} ago")
+    return ExitCode.OK
+
+
+def read_age(text: str) -> timedelta:
+    """Return a duration such as `30d`.
+
+    Raises:
+        CommandError: It is none.
+    """
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise CommandError(
+            f"--older-than is {text!r}; expected a number and its unit, s, m, h, d or w, such as 30d for 30 days."
+        )
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise CommandError(f"--older-than is {text!r}, which is longer than there have been calendars.") from None
