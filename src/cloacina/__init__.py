@@ -52,6 +52,7 @@ from cloacina.errors import (
     UnknownWorkflow,
     UnsupportedDatabase,
     WaitTimeout,
+    WouldDeadlock,
     WrongEventLoop,
     WrongHandleType,
 )
@@ -155,6 +156,7 @@ __all__ = [
     "WaitRecord",
     "WaitTimeout",
     "Workflow",
+    "WouldDeadlock",
     "WrongEventLoop",
     "WrongHandleType",
     "__version__",

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 
 from cloacina.configuration import Configuration
-from cloacina.errors import RunnerClosed, ThreadUnavailable
+from cloacina.errors import RunnerClosed, ThreadUnavailable, WouldDeadlock
 from cloacina.execution.bodies import Bodies
 from cloacina.execution.clock import SystemClock
 from cloacina.execution.event_loop import EventLoop
 from cloacina.execution.ids import follow
+from cloacina.execution.inside import current_attempt
 from cloacina.execution.journal import Journal
 from cloacina.execution.resources import Resources
 from cloacina.execution.slots import SlotPool
@@ -28,6 +29,7 @@ from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
 from cloacina.execution.watchdog import Watchdog
 from cloacina.membrane import Log
+from cloacina.scheduling.nested_waits import NestedWaits
 from cloacina.scheduling.scheduler import Scheduler
 from cloacina.shared_database import Ending, result_of, wake_all
 from cloacina.store import forks
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
     from cloacina.asking import Request
     from cloacina.configuration import Durability
+    from cloacina.execution.attempt import Attempt
     from cloacina.execution.clock import Clock
     from cloacina.execution.event_loop import OneShot
     from cloacina.scheduling.execution_run import ExecutionRun
@@ -142,6 +145,7 @@ class Engine:
                 write=self._journal.write,
             )
             self._scheduler = Scheduler(resources)
+            self._nested = NestedWaits(resources)
             loop.on_error = self._scheduler.break_down
             self._store.start(loop.post, self._scheduler.break_down, self._scheduler.unit_refused)
             self._stop_watching = clock.watch(loop, self._is_idle)
@@ -170,6 +174,13 @@ class Engine:
             if self._loop.has_ended():
                 self.abandon()
             raise refusal
+        attempt = self._own_attempt()
+        if attempt is not None and not attempt.has_ended and attempt.is_run_by(self._loop.current_task()):
+            message = (
+                f"task {attempt.task.definition.id!r} cannot leave the runner that runs it: leaving waits for the end "
+                "of every task"
+            )
+            raise WouldDeadlock(message)
         uninterrupted = Uninterrupted()
         self._callers_waiting += 1
         self._clock.reconsider()
@@ -194,6 +205,7 @@ class Engine:
         if self._timers_ended is not None:
             await uninterrupted.complete(self._timers_ended.wait, self._timers_ended.is_set)
         self._stop_watching()
+        self._nested.close()
         self._close_threads()
         await self._close_store(uninterrupted)
         self._loop.close()
@@ -213,7 +225,7 @@ class Engine:
         """End in order: nobody refers to the runner any more, and it was not left. Called by the garbage collector."""
         if self._state is not _State.OPEN:
             return
-        close = partial(self._loop.spawn, partial(self.close, False), contextvars.copy_context())
+        close = partial(self._loop.spawn, partial(self.close, False), contextvars.Context())
         if self._loop.has_ended() or not self._loop.post(close):
             start_daemon(self.abandon, "cloacina-store")
         message = "a runner was lost without being left; what it has been given is finished first. Use it by `with`"
@@ -308,10 +320,25 @@ class Engine:
         self._refuse_unless_open()
         self._callers_waiting += 1
         try:
-            run = await self._scheduler.execute(workflow, context)
+            if (attempt := self._own_attempt()) is None:
+                run = await self._scheduler.execute(workflow, context)
+            else:
+                run = await self._execute_within(attempt, workflow, context)
         finally:
             self._callers_waiting -= 1
         return run.result()
+
+    async def _execute_within(self, attempt: Attempt, workflow: Workflow, context: Mapping[str, str]) -> ExecutionRun:
+        """Do the same for a task of this runner, which keeps its slot meanwhile."""
+        with self._nested.waiting(attempt, None) as wait:
+            (wait.run,) = await self._scheduler.submit(workflow, [context])
+            await self._scheduler.wait(wait.run)
+        return wait.run
+
+    def _own_attempt(self) -> Attempt | None:
+        """Return the attempt of this runner whose body the caller is in, if it is in one."""
+        attempt = current_attempt()
+        return attempt if attempt is not None and attempt.resources is self._resources else None
 
     def find(self, execution_id: str) -> ExecutionRun | None:
         """Return an execution that has not ended."""
@@ -326,13 +353,20 @@ class Engine:
         self._callers_waiting += 1
         self._clock.reconsider()
         try:
-            if limit is None:
-                await self._scheduler.wait(run)
+            if (attempt := self._own_attempt()) is None:
+                await self._wait_for(run, limit)
             else:
-                await self._wait_at_most(run, limit)
+                with self._nested.waiting(attempt, run, is_bounded=limit is not None):
+                    await self._wait_for(run, limit)
         finally:
             self._callers_waiting -= 1
         return run.result()
+
+    async def _wait_for(self, run: ExecutionRun, limit: float | None) -> None:
+        if limit is None:
+            await self._scheduler.wait(run)
+        else:
+            await self._wait_at_most(run, limit)
 
     async def _wait_at_most(self, run: ExecutionRun, limit: float) -> None:
         timers = self._resources.timers

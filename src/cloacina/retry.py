@@ -20,6 +20,7 @@ from cloacina.errors import (
     InvalidWait,
     NoTaskHandle,
     RunnerClosed,
+    WrongEventLoop,
 )
 from cloacina.membrane import describe, leaves_of
 
@@ -36,6 +37,7 @@ _REFUSALS: Final = (
     NoTaskHandle,
     InvalidTaskResult,
     RunnerClosed,
+    WrongEventLoop,
 )
 """What another attempt would only raise again."""
 

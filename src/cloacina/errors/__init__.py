@@ -10,7 +10,7 @@
     │                         NoTaskHandle
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
     │                         UnknownWorkflow · UnknownExecution · RunnerClosed · ThreadUnavailable
-    │                         WrongEventLoop · ExecutionEnded · UnknownQuestion · QuestionClosed
+    │                         WrongEventLoop · WouldDeadlock · ExecutionEnded · UnknownQuestion · QuestionClosed
     │                         InvalidAnswer
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
     ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidJSONArgument · UnknownErrorCode
@@ -76,6 +76,7 @@ from cloacina.errors.execution import (
     UnknownExecution,
     UnknownQuestion,
     UnknownWorkflow,
+    WouldDeadlock,
     WrongEventLoop,
 )
 from cloacina.errors.handle import (
@@ -236,6 +237,7 @@ __all__ = [
     "UvVersionUntested",
     "WaitTimeout",
     "WorkflowNotFound",
+    "WouldDeadlock",
     "WrongEventLoop",
     "WrongHandleType",
     "documentation_url",

@@ -110,6 +110,20 @@ class WrongEventLoop(ExecutionError):
     mend = "Enter a runner on each loop, or use one Runner, which serves every thread but that of its own loop."
 
 
+class WouldDeadlock(ExecutionError):
+    """Raised in a task that would wait, its slot held, for what can never come as long as it holds it."""
+
+    code = "CLO-1310"
+    cause = (
+        "Every slot of the runner is held by a task that waits for an execution of the same runner, and none is left "
+        "to run these executions; or two executions wait for each other."
+    )
+    mend = (
+        "Give the slot back while waiting: submit the execution, then `await handle.defer_until(lambda: "
+        "execution.is_over)`. More slots than such tasks help as well."
+    )
+
+
 class ExecutionEnded(ExecutionError):
     """Raised when something is sent to an execution that has ended, where nobody will read it."""
 

@@ -113,6 +113,10 @@ class AsyncioLoop(EventLoop):
         """Return whether the caller is on this loop; see `EventLoop.is_current`."""
         return _running_loop() is self._loop and not _is_inside_trio()
 
+    def current_task(self) -> object:
+        """Return the task that runs; see `EventLoop.current_task`."""
+        return asyncio.current_task(self._loop)
+
     def has_ended(self) -> bool:
         """Return whether the loop is closed."""
         return self._loop.is_closed()

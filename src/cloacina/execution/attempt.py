@@ -14,6 +14,7 @@ from cloacina.execution.blocking_body import BlockingBody
 from cloacina.execution.budget import Budget
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.ids import new_id
+from cloacina.execution.inside import begin
 from cloacina.execution.outcome import CANCELLED
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
@@ -163,6 +164,10 @@ class Attempt:
         """Whether its outcome is told, or cannot be."""
         return self._has_ended
 
+    def is_run_by(self, task: object) -> bool:
+        """Return whether a task of the loop is the one that runs the body; for a body in a thread, whichever calls."""
+        return self._running is None or self._running is task
+
     @property
     def is_stopped(self) -> bool:
         """Whether the attempt was cancelled or has timed out."""
@@ -241,6 +246,7 @@ class Attempt:
         """Run the body of an async task, in a task of its own."""
         definition = self.task.definition
         error: BaseException | None = None
+        begin(self)
         try:
             with self.resources.loop.cancel_scope() as scope:
                 self._scope = scope

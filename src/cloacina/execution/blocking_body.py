@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cloacina.errors import TaskCancelled, ThreadUnavailable
 from cloacina.execution.blocking_handle import EngineBlockingTaskHandle
 from cloacina.execution.handle import EngineTaskHandle
+from cloacina.execution.inside import begin
 from cloacina.handle import call_with_task_handle
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class BlockingBody:
     def _run(self) -> None:
         attempt = self._attempt
         definition = attempt.task.definition
+        begin(attempt)
         if attempt.is_stopped:
             raise TaskCancelled
         if definition.requires_handle:

@@ -99,6 +99,10 @@ class EventLoop(ABC):
         """Return whether the caller is on this loop, and not on another one inside of it or in another thread."""
 
     @abstractmethod
+    def current_task(self) -> object:
+        """Return the task that runs, of those that `start` returns; on the loop's thread only."""
+
+    @abstractmethod
     def has_ended(self) -> bool:
         """Return whether the loop will never run again."""
 

@@ -57,6 +57,10 @@ class TrioLoop(EventLoop):
         except RuntimeError:
             return False
 
+    def current_task(self) -> object:
+        """Return the task that runs; see `EventLoop.current_task`."""
+        return trio.lowlevel.current_task()
+
     def has_ended(self) -> bool:
         """Return whether trio has ended."""
         return not self.post(_nothing)

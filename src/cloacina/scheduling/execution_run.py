@@ -534,6 +534,11 @@ class ExecutionRun:
         return [self.tasks[position].definition.id for position in self._attempts]
 
     @property
+    def is_going_on(self) -> bool:
+        """Whether another of its tasks is to get a slot: it has not ended, and nobody has ended it."""
+        return self._verdict is None and not self.has_ended
+
+    @property
     def has_ended(self) -> bool:
         """Whether every task has ended; whether that is stored, `is_over` tells."""
         return not self._remaining
