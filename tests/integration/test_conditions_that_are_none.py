@@ -16,6 +16,7 @@ import anyio.lowlevel
 import pytest
 
 from cloacina import AsyncRunner, BlockingTaskHandle, ConditionError, Context, InvalidWait, TaskHandle, Workflow, task
+from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.testing import FakeBlockingTaskHandle, FakeTaskHandle
 
 if TYPE_CHECKING:
@@ -314,10 +315,13 @@ async def test_the_cancellation_of_the_one_who_waits_is_none_of_the_condition(
 
 
 @pytest.mark.parametrize("method", ["defer_until", "wait_any"])
-@pytest.mark.parametrize("end", ["time", "cancellation"])
-async def test_a_coroutine_that_comes_too_late_is_closed(end: str, method: str, until: Until) -> None:
+@pytest.mark.parametrize("end", ["time", "cancellation", "cancellation in the same moment"])
+async def test_a_coroutine_that_comes_too_late_is_closed(
+    end: str, method: str, until: Until, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     is_called, may_return = threading.Event(), threading.Event()
     returned: list[Any] = []
+    cancel: list[Callable[[], object]] = []
 
     def condition() -> Any:
         is_called.set()
@@ -328,15 +332,33 @@ async def test_a_coroutine_that_comes_too_late_is_closed(end: str, method: str, 
     @task
     async def wait(context: Context, handle: TaskHandle) -> None:
         argument: Any = condition if method == "defer_until" else [condition]
-        await getattr(handle, method)(argument, timeout=0 if end == "time" else None, default="late")
+        waiting = getattr(handle, method)(argument, timeout=0 if end == "time" else None, default="late")
+        if anyio_backend != "asyncio":
+            with anyio.CancelScope() as scope:
+                cancel.append(scope.cancel)
+                await waiting
+        else:
+            job = asyncio.get_running_loop().create_task(waiting)
+            cancel.append(job.cancel)
+            await asyncio.wait([job])
 
+    deliver = ConditionThreads._deliver
+
+    def deliver_and_cancel(threads: ConditionThreads) -> None:
+        deliver(threads)
+        if returned and end == "cancellation in the same moment":
+            cancel[0]()
+
+    monkeypatch.setattr(ConditionThreads, "_deliver", deliver_and_cancel)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         async with AsyncRunner("sqlite://") as runner:
             execution = await runner.submit(Workflow("waits", tasks=[wait]))
             await until(is_called.is_set)
             if end == "cancellation":
-                await execution.cancel()
-            await execution.wait()
+                cancel[0]()
+            if end != "cancellation in the same moment":
+                await execution.wait()
             may_return.set()
             await until(lambda: returned and inspect.getcoroutinestate(returned[0]) == inspect.CORO_CLOSED)
+            await execution.wait()

@@ -84,6 +84,22 @@ def test_blocking_wait_calls_its_condition_until_it_holds_and_is_recorded() -> N
     assert [(wait.polls, wait.outcome, wait.duration) for wait in handle.waits] == [(2, "met", timedelta(seconds=0.25))]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_several_conditions_are_judged_as_the_engine_does(is_async: bool) -> None:
+    def unreachable() -> bool:
+        raise OSError("unreachable")
+
+    async def unreachable_async() -> bool:
+        return unreachable()
+
+    handle = FakeBlockingTaskHandle()
+    fails = unreachable_async if is_async else unreachable
+    assert handle.wait_any([fails, answers(False, "there")], tolerate_errors=1) == (1, "there")
+    with pytest.raises(ConditionError, match="raised OSError: unreachable, the last of 3 errors in a row"):
+        handle.wait_all([answers(True), fails, answers(*[False] * 3)], tolerate_errors=2)
+    assert [wait.errors for wait in handle.waits] == [1, 3]
+
+
 def test_a_deadline_follows_the_wall_clock_that_a_test_sets() -> None:
     handle = FakeBlockingTaskHandle()
     deadline = handle.clock.now() + timedelta(hours=2)

@@ -47,8 +47,9 @@ class Pending:
 
     def close(self) -> None:
         """Take note that nobody will await it any more."""
-        if type(self._awaitable) is CoroutineType:
-            self._awaitable.close()
+        coroutine: Any = self._awaitable
+        if type(coroutine) is CoroutineType:
+            coroutine.close()
 
 
 def call_condition(condition: Condition) -> Answer:
@@ -92,7 +93,6 @@ async def answer_of(call: Callable[[], Awaitable[Any]], loop: EventLoop) -> Answ
 
 def _checked(value: Any) -> Any:
     """Return a value if it is true, otherwise None."""
-    kind = type(value)  # Not what it says its class is: mocks lie.
-    if issubclass(kind, _NO_ANSWER_TYPES):
-        raise next(NoAnswer(*words) for known, words in _NO_ANSWERS.items() if issubclass(kind, known))
+    if issubclass(type(value), _NO_ANSWER_TYPES):  # whatever it says its class is: mocks lie
+        raise next(NoAnswer(*words) for kind, words in _NO_ANSWERS.items() if issubclass(type(value), kind))
     return value or None

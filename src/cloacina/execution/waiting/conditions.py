@@ -109,7 +109,11 @@ class ConditionThreads:
         """Call a condition once in a thread, and return the answer."""
         single = _SingleCall(condition, self._loop.one_shot())
         self.ask(single, is_urgent=is_urgent)
-        return await single.answer
+        try:
+            return await single.answer
+        except BaseException:
+            single.close()  # The answer may have come in the moment of the cancellation.
+            raise
 
     def close(self) -> None:
         """Let the threads end once they have nothing to do; one that hangs in a condition is left behind."""
@@ -264,11 +268,12 @@ class Growth:
 
 
 class _SingleCall:
-    __slots__ = ("_condition", "_context", "answer")
+    __slots__ = ("_condition", "_context", "_value", "answer")
 
     def __init__(self, condition: Condition, answer: OneShot[Answer]) -> None:
         self._condition = condition
         self._context = contextvars.copy_context()
+        self._value: Any = None
         self.answer = answer
 
     def call(self) -> Answer:
@@ -277,7 +282,12 @@ class _SingleCall:
         return self._context.run(call_condition, self._condition)
 
     def answered(self, value: Any, error: BaseException | None) -> None:
-        if not self.answer.done():
+        self._value = value
+        if self.answer.done():
+            self.close()
+        else:
             self.answer.set_result((value, error))
-        elif type(value) is Pending:
-            value.close()
+
+    def close(self) -> None:
+        if type(self._value) is Pending:
+            self._value.close()
