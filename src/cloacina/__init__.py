@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cloacina.context import Context
 from cloacina.errors import (
     CloacinaError,
+    ConcurrentCheckpoint,
     ConcurrentWait,
     ConditionError,
     ContextConflict,
@@ -38,12 +39,14 @@ from cloacina.errors import (
     NotJSONSerializable,
     PackageError,
     QuestionClosed,
+    ReplayMismatch,
     RunnerClosed,
     StoreError,
     StoreTooNew,
     StoreUnavailable,
     StoreWriteFailed,
     TaskCancelled,
+    TaskCrashed,
     TaskTimeout,
     ThreadUnavailable,
     UnknownDependency,
@@ -52,12 +55,14 @@ from cloacina.errors import (
     UnknownWorkflow,
     UnsupportedDatabase,
     WaitTimeout,
+    WorkflowChanged,
     WouldDeadlock,
     WrongEventLoop,
     WrongHandleType,
 )
 from cloacina.handle import BlockingTaskHandle, TaskHandle, return_task_handle, take_task_handle, with_task_handle
 from cloacina.task import RetryPolicy, TaskDefinition, task
+from cloacina.waits import After, At, Signal
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -84,14 +89,17 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "After",
     "AsyncClient",
     "AsyncClientExecution",
     "AsyncRunner",
+    "At",
     "BlockingExecution",
     "BlockingTaskHandle",
     "Client",
     "ClientExecution",
     "CloacinaError",
+    "ConcurrentCheckpoint",
     "ConcurrentWait",
     "ConditionError",
     "Context",
@@ -127,9 +135,11 @@ __all__ = [
     "PackageError",
     "QuestionClosed",
     "QuestionRecord",
+    "ReplayMismatch",
     "RetryPolicy",
     "Runner",
     "RunnerClosed",
+    "Signal",
     "SignalKind",
     "SignalRecord",
     "SlotPool",
@@ -140,6 +150,7 @@ __all__ = [
     "StoreWriteFailed",
     "SubStatus",
     "TaskCancelled",
+    "TaskCrashed",
     "TaskDefinition",
     "TaskHandle",
     "TaskRecord",
@@ -156,6 +167,7 @@ __all__ = [
     "WaitRecord",
     "WaitTimeout",
     "Workflow",
+    "WorkflowChanged",
     "WouldDeadlock",
     "WrongEventLoop",
     "WrongHandleType",

@@ -177,6 +177,8 @@ class AsyncRunner:
             DefinitionError: A workflow is not built yet.
         """
         self._registry.register(workflows)
+        for workflow in workflows:
+            self._engine.know(workflow)
 
     async def submit(
         self, workflow: Workflow | str, context: Mapping[str, Any] | None = None, *, key: str | None = None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
@@ -29,6 +30,7 @@ from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
 from cloacina.execution.watchdog import Watchdog
 from cloacina.membrane import Log
+from cloacina.scheduling.claiming import Claiming
 from cloacina.scheduling.nested_waits import NestedWaits
 from cloacina.scheduling.scheduler import Scheduler
 from cloacina.shared_database import Ending, result_of, wake_all
@@ -87,6 +89,8 @@ class Engine:
         self._configuration = Configuration.read(database, max_concurrent_tasks, max_blocking_waits, durability)
         self._clock = clock or SystemClock()
         self._state = _State.NEW
+        self._claiming: Claiming | None = None
+        self._known: dict[str, Workflow] = {}
         self._calls = 0
         self._callers_waiting = 0
         self._timers_ended: anyio.Event | None = None
@@ -149,6 +153,7 @@ class Engine:
             loop.on_error = self._scheduler.break_down
             self._store.start(loop.post, self._scheduler.break_down, self._scheduler.unit_refused)
             self._stop_watching = clock.watch(loop, self._is_idle)
+            await self._join_others(uninterrupted)
         except BaseException:
             loop.close()
             await self._close_store(uninterrupted)
@@ -156,6 +161,21 @@ class Engine:
         self._watchdog = Watchdog(loop, bodies)
         self._left = anyio.Event()
         loop.keep(self._run_timers, contextvars.copy_context())
+
+    async def _join_others(self, uninterrupted: Uninterrupted) -> None:
+        """Be one of the runners of the file; a database in memory has but one."""
+        path = self._store.database.address.path
+        if path is None:
+            return
+        slots = self._configuration.max_concurrent_tasks
+        claiming = Claiming(self._store, self._scheduler, self._resources, path, slots, version("cloacina"))
+        joining = ThreadCall(self._loop, claiming.open)
+        await uninterrupted.complete(joining.wait, joining.has_ended)
+        joining.result()
+        self._claiming = claiming
+        uninterrupted.raise_interruption()
+        for workflow in list(self._known.values()):
+            claiming.know(workflow)
 
     async def close(self, cancel: bool) -> None:  # noqa: FBT001 - called from another thread, which passes no keywords
         """Wait for what was submitted, or cancel it; then stop everything. In a forked child: do nothing.
@@ -219,7 +239,7 @@ class Engine:
             self._state = _State.ENDED
             forks.forget(self)
             self._close_threads()
-            self._store.close()
+            self._close_files()
 
     def lost(self) -> None:
         """End in order: nobody refers to the runner any more, and it was not left. Called by the garbage collector."""
@@ -247,11 +267,16 @@ class Engine:
         self._resources.conditions.close()
         self._resources.threads.close()
 
+    def _close_files(self) -> None:
+        if self._claiming is not None:
+            self._claiming.close()
+        self._store.close()
+
     async def _close_store(self, uninterrupted: Uninterrupted) -> None:
         try:
-            closing = ThreadCall(self._loop, self._store.close)
+            closing = ThreadCall(self._loop, self._close_files)
         except ThreadUnavailable:
-            self._store.close()  # The loop stands still for that long.
+            self._close_files()  # The loop stands still for that long.
         else:
             await uninterrupted.complete(closing.wait, closing.has_ended)
             closing.result()
@@ -306,9 +331,18 @@ class Engine:
 
     # ── Executions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def know(self, workflow: Workflow) -> None:
+        """Take up executions of a workflow that nobody owns, while the runner is open; callable from any thread."""
+        if self._known.get(workflow.name) is workflow:
+            return
+        self._known[workflow.name] = workflow
+        if self._claiming is not None and self._state is _State.OPEN:
+            self._loop.post(partial(self._claiming.know, workflow))
+
     async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
         """Store and start executions."""
         self._refuse_unless_open()
+        self.know(workflow)
         self._calls += 1
         try:
             return await self._scheduler.submit(workflow, contexts) if contexts else []
@@ -318,6 +352,7 @@ class Engine:
     async def execute(self, workflow: Workflow, context: Mapping[str, str]) -> ExecutionResult:
         """Store and start an execution, and wait for its end."""
         self._refuse_unless_open()
+        self.know(workflow)
         self._callers_waiting += 1
         try:
             if (attempt := self._own_attempt()) is None:
@@ -445,8 +480,7 @@ class Engine:
 
     def deliver(self, signals: Sequence[StoredSignal]) -> None:
         """Hand signals that are stored to those who wait for them, on the loop's thread."""
-        for signal in signals:
-            logger.debug("nobody waits for the %s %r of execution %s", signal.kind, signal.name, signal.execution_id)
+        self._scheduler.deliver(signals)
 
     async def wait_elsewhere(self, execution: Target, timeout: float | timedelta | None) -> ExecutionResult:
         """Wait for the end of an execution that this runner does not have, by looking at the database.
@@ -471,11 +505,11 @@ class Engine:
 
     def _live(self, record: WaitRecord) -> WaitRecord:
         wait = self._resources.waits.get(record.id)
-        if wait is None:
+        if wait is None or (polling := wait.polling) is None:
             return record
         changed: dict[str, Any] = {
-            "polls": wait.polls,
-            "errors": wait.errors,
+            "polls": polling.polls,
+            "errors": polling.errors,
             "next_poll_at": None if wait.next_poll_at is None else datetime.fromtimestamp(wait.next_poll_at, UTC),
         }
         return replace(record, **changed)

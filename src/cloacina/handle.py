@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
     from datetime import datetime, timedelta
 
+    from cloacina.waits import Awaited
+
 Condition: TypeAlias = Callable[[], Any]
 """What a wait waits for: a function without arguments, `def` or `async def`, cheap and callable many times."""
 
@@ -38,13 +40,24 @@ RAISE: Final = Raise.RAISE
 
 
 class WaitOptions(TypedDict, total=False):
-    """The keyword arguments that all waits of a handle take; `TaskHandle.defer_until` says what they do."""
+    """The keyword arguments that waits for conditions take; `TaskHandle.defer_until` says what they do."""
 
+    name: str | None
     poll_interval_ms: int
     timeout: float | timedelta | None
     deadline: datetime | None
     default: Any
     tolerate_errors: int
+
+
+class AnswerOptions(TypedDict, total=False):
+    """The keyword arguments of a question; `TaskHandle.request_input` says what they do."""
+
+    to: Sequence[str]
+    name: str | None
+    timeout: float | timedelta | None
+    deadline: datetime | None
+    default: Any
 
 
 @runtime_checkable
@@ -136,6 +149,7 @@ class TaskHandle(Protocol):
         self,
         condition: Condition,
         *,
+        name: str | None = None,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
@@ -160,6 +174,8 @@ class TaskHandle(Protocol):
         Args:
             condition: A function without arguments. Any truthy value that it returns, or whose awaiting returns, ends
                 the wait.
+            name: Under which the value is stored, as JSON. A task that is run again, because its process died, goes
+                past a wait with a name at once; the condition of one without is called anew.
             poll_interval_ms: Milliseconds between the end of one call and the next, at least 1. The wait is late by up
                 to this interval: 1 000 to 5 000 suit a file, 10 000 to 30 000 an external service or a person.
             timeout: Seconds, or a timedelta, until the wait gives up. The condition is called once more then, and has
@@ -187,36 +203,182 @@ class TaskHandle(Protocol):
         """
         ...
 
-    async def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
-        """Wait until one of several conditions holds, without a slot.
+    async def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
+        """Wait for a time, without a slot.
 
-        Works as `defer_until` does, and raises what it raises. All conditions are called in their order, once at once
-        and then every interval, until one holds. Those behind it are not called any more.
+        The moment at which it is over is stored, by the wall clock: a machine that slept or a clock that was set is
+        noticed within about a second, and a task that is run again because its process died does not wait anew.
 
         Each condition's errors are counted by themselves, and hide no other that holds: the wait fails when none holds
         and one has raised more often in a row than `tolerate_errors` allows. The `ConditionError` names that one.
 
         Args:
-            conditions: At least one condition.
-            options: The other arguments of `defer_until`.
+            duration: Seconds, or a timedelta. 0 returns at once.
+            name: Tells this wait from others when the code changes while tasks wait.
 
-        Returns:
-            The index of the first condition that held, and its value; or `default`.
+        Raises:
+            InvalidWait: It is no duration, or over 100 years.
+            ConcurrentWait: Another wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
         """
         ...
 
-    async def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
-        """Wait until each of several conditions has held once, without a slot.
-
-        Works as `defer_until` does, and raises what it raises. A condition that has held is not called any more: they
-        need not hold at the same time. Errors are counted as `wait_any` does.
+    async def defer_to(self, moment: datetime, *, name: str | None = None) -> None:
+        """Wait until a moment, without a slot; see `defer_for`.
 
         Args:
-            conditions: At least one condition.
-            options: The other arguments of `defer_until`.
+            moment: A datetime with a time zone. One that has passed returns at once.
+            name: As for `defer_for`.
+        """
+        ...
+
+    async def wait_for(
+        self,
+        signal: str,
+        *,
+        model: Any = None,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+    ) -> Any:
+        """Wait for a signal to this execution, without a slot: `runner.signal(execution, name, payload)`.
+
+        A signal that was sent before this is called is there already, and returned at once. Each is delivered once: of
+        several with one name each call takes the oldest. What was taken is stored before this returns, so a task that
+        is run again, or attempted again, is given the same payload.
+
+        Args:
+            signal: The signal's name.
+            model: A type that the payload is validated by, with pydantic. A signal that it refuses is recorded as
+                refused, and the wait goes on. None takes any JSON value.
+            timeout: Seconds, or a timedelta, until the wait gives up.
+            deadline: The moment at which it gives up, instead of `timeout`.
+            default: What to return when the time is over, instead of raising `WaitTimeout`.
 
         Returns:
-            The values, in the order of the conditions; or `default`.
+            The payload, or `default`.
+
+        Raises:
+            WaitTimeout: The time is over, and there is no `default`.
+            InvalidWait: The name or a duration is none.
+            ConcurrentWait: Another wait of this handle has not ended. Use `wait_any` with `Signal`.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
+        """
+        ...
+
+    async def wait_any(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
+        """Wait until one of several things happens, without a slot.
+
+        Works as `defer_until` does, and raises what it raises. Signals and times that are there already count first.
+        All conditions are called in their order, once at once and then every interval, until one holds; those behind it
+        are not called any more. Only the signal that ended the wait is used up.
+
+        Each condition's errors are counted by themselves, and hide nothing else that happens: the wait fails when
+        nothing has happened and one condition has raised more often in a row than `tolerate_errors` allows. The
+        `ConditionError` names that one.
+
+        Args:
+            awaited: Conditions, and `Signal`, `At` and `After`; at least one.
+            options: The other arguments of `defer_until`. `tolerate_errors` counts for each condition by itself.
+
+        Returns:
+            The index of the first that happened, and its value; or `default`.
+        """
+        ...
+
+    async def wait_all(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Wait until each of several things has happened once, without a slot.
+
+        Works as `defer_until` does, and raises what it raises. A condition that has held is not called any more: they
+        need not hold at the same time. Signals are used up when all is there, and not before.
+
+        Args:
+            awaited: Conditions, and `Signal`, `At` and `After`; at least one.
+            options: The other arguments of `defer_until`. `tolerate_errors` counts for each condition by itself.
+
+        Returns:
+            The values, in the order of what was waited for; or `default`.
+        """
+        ...
+
+    async def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
+        """Ask a person, and wait for the answer without a slot.
+
+        The question is stored, with the JSON Schema of its answer, and shown by `questions()` of runners and clients;
+        `answer()` answers it from anywhere. The first valid answer counts. It is stored, and who gave it and when: a
+        task that is run again, or attempted again, is given the same answer.
+
+        Args:
+            question: What to ask.
+            model: Any type that pydantic knows, which the answer is validated by. None takes any JSON value.
+            options: `to`: whom it is for, as names that your application knows; and `name`, `timeout`, `deadline` and
+                `default` as for `wait_for`.
+
+        Returns:
+            The answer, or `default`.
+
+        Raises:
+            WaitTimeout: Nobody has answered in time, and there is no `default`.
+            InvalidWait: The question, a name or a duration is none.
+            ConcurrentWait: Another wait of this handle has not ended.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
+        """
+        ...
+
+    async def request_approval(self, question: str, **options: Unpack[AnswerOptions]) -> bool:
+        """Ask a person for a yes or a no; see `request_input`.
+
+        Returns:
+            Whether it was approved, or `default`.
+        """
+        ...
+
+    async def checkpoint(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        key: str | None = None,
+        model: Any = None,
+        at_most_once: bool = False,
+    ) -> Any:
+        """Do a step once: its result is stored before this returns, and returned at once when the task is run again.
+
+        A step whose process dies before its result is stored is made again: let the outside world tell repetitions by
+        `idempotency_key`, or pass `at_most_once=True`. The slot is kept meanwhile.
+
+        Args:
+            name: The step's name.
+            function: What to do: `def` (called in a thread) or `async def`. Its result is JSON, or what `model` makes
+                of it.
+            key: Tells the steps of a loop apart, such as an order's number. Without it, the nth of a name is the nth
+                again.
+            model: Any type that pydantic knows, which the result is stored and returned as.
+            at_most_once: Store that the step begins before it does. If the process dies in it, it is not made again: a
+                person is asked whether it happened, and the answer is its result.
+
+        Returns:
+            The result, as it is when the task is run again: a tuple comes back as a list.
+
+        Raises:
+            Exception: What the function raised; nothing is stored.
+            NotJSONSerializable: JSON cannot hold the result.
+            InvalidWait: The name or the key is none.
+            ConcurrentCheckpoint: One of the same name, without keys, is open.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
+        """
+        ...
+
+    def idempotency_key(self, name: str, key: str | None = None) -> str:
+        """Return a key for what the outside world must do once: the same each time this task is run.
+
+        Args:
+            name: What is done.
+            key: Tells repetitions in a loop apart.
+
+        Raises:
+            InvalidWait: The name is none.
+            HandleConsumed: `into_slot_token()` was called before.
         """
         ...
 
@@ -293,6 +455,7 @@ class BlockingTaskHandle(Protocol):
         self,
         condition: Condition,
         *,
+        name: str | None = None,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
@@ -309,12 +472,56 @@ class BlockingTaskHandle(Protocol):
         """
         ...
 
-    def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
-        """Wait until one of several conditions holds; see `TaskHandle.wait_any`."""
+    def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
+        """Wait for a time, without a slot; see `TaskHandle.defer_for`."""
         ...
 
-    def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
-        """Wait until each of several conditions has held once; see `TaskHandle.wait_all`."""
+    def defer_to(self, moment: datetime, *, name: str | None = None) -> None:
+        """Wait until a moment, without a slot; see `TaskHandle.defer_to`."""
+        ...
+
+    def wait_for(
+        self,
+        signal: str,
+        *,
+        model: Any = None,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+    ) -> Any:
+        """Wait for a signal to this execution, without a slot; see `TaskHandle.wait_for`."""
+        ...
+
+    def wait_any(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
+        """Wait until one of several things happens; see `TaskHandle.wait_any`."""
+        ...
+
+    def wait_all(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Wait until each of several things has happened once; see `TaskHandle.wait_all`."""
+        ...
+
+    def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
+        """Ask a person, and wait for the answer without a slot; see `TaskHandle.request_input`."""
+        ...
+
+    def request_approval(self, question: str, **options: Unpack[AnswerOptions]) -> bool:
+        """Ask a person for a yes or a no; see `TaskHandle.request_approval`."""
+        ...
+
+    def checkpoint(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        key: str | None = None,
+        model: Any = None,
+        at_most_once: bool = False,
+    ) -> Any:
+        """Do a step once, in this thread; see `TaskHandle.checkpoint`."""
+        ...
+
+    def idempotency_key(self, name: str, key: str | None = None) -> str:
+        """Return a key for what the outside world must do once; see `TaskHandle.idempotency_key`."""
         ...
 
     def yield_slot(self) -> None:

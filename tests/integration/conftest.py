@@ -136,3 +136,61 @@ def deferring() -> Deferring:
         return task(id=name)(wait if kind == "async def" else wait_blocking)
 
     return make
+
+
+Call = tuple[Any, ...]
+"""A method of the handle, and what it is called with: positional arguments, then at most one dict of keywords."""
+
+
+class Scripted(Protocol):
+    """Makes a task, `def` or `async def`, of a script: it yields calls of the handle, and is sent what they return."""
+
+    def __call__(
+        self, kind: str, script: Callable[[Context], Generator[Call, Any, None]], **options: Any
+    ) -> Callable[..., Any]: ...
+
+
+@pytest.fixture
+def scripted() -> Scripted:
+    """Return a function that makes the same task in both kinds."""
+
+    def make(kind: str, script: Callable[[Context], Generator[Call, Any, None]], **options: Any) -> Callable[..., Any]:
+        async def body(context: Context, handle: TaskHandle) -> None:
+            steps = script(context)
+            call = next(steps, None)
+            while call is not None:
+                try:
+                    value = _called(handle, call)
+                    value = await value if inspect.isawaitable(value) else value
+                except Exception as error:  # noqa: BLE001 - the script may expect it
+                    call = _next(steps, error)
+                else:
+                    call = _next(steps, None, value)
+
+        def blocking_body(context: Context, handle: BlockingTaskHandle) -> None:
+            steps = script(context)
+            call = next(steps, None)
+            while call is not None:
+                try:
+                    value = _called(handle, call)
+                except Exception as error:  # noqa: BLE001 - as above
+                    call = _next(steps, error)
+                else:
+                    call = _next(steps, None, value)
+
+        return task(id=script.__name__, **options)(body if kind == "async def" else blocking_body)
+
+    return make
+
+
+def _called(handle: Any, call: Call) -> Any:
+    name, *arguments = call
+    keywords = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
+    return getattr(handle, name)(*arguments, **keywords)
+
+
+def _next(steps: Generator[Call, Any, None], error: Exception | None, value: Any = None) -> Call | None:
+    try:
+        return steps.send(value) if error is None else steps.throw(error)
+    except StopIteration:
+        return None

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from cloacina import Execution
 
 BREAKING: list[tuple[type, str]] = [
-    (Wait, "_begin_call"),
+    (Wait, "_on"),
     (Wait, "_take"),
-    (Wait, "_end"),
+    (Wait, "_is_met"),
     (Attempt, "show_deferred"),
     (Attempt, "show_resuming"),
     (Attempt, "_start_clock"),

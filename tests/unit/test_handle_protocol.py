@@ -7,8 +7,7 @@ import copy
 import inspect
 import pickle
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import anyio
@@ -26,7 +25,8 @@ from cloacina import (
 from cloacina.execution.blocking_handle import BlockingSlotToken, EngineBlockingTaskHandle
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.slots import SlotToken
-from cloacina.handle import RAISE, BlockingHeldSlot, Condition, HeldSlot, Raise, WaitOptions, call_with_task_handle
+from cloacina.handle import RAISE, BlockingHeldSlot, HeldSlot, Raise, WaitOptions, call_with_task_handle
+from cloacina.testing import FakeTaskHandle
 
 
 class Slot:
@@ -41,53 +41,14 @@ class Slot:
         return True
 
 
-class Handle:
-    """A whole TaskHandle, as the type checkers confirm where it is passed on."""
+class Handle(FakeTaskHandle):
+    """A whole TaskHandle with a name, as the type checkers confirm where it is passed on."""
 
     def __init__(self, name: str = "handle") -> None:
-        self.name = name
-        self.consumed = False
+        super().__init__(task_execution_id=name)
 
     def __repr__(self) -> str:
-        return self.name
-
-    @property
-    def attempt(self) -> int:
-        return 1
-
-    @property
-    def is_consumed(self) -> bool:
-        return self.consumed
-
-    def task_execution_id(self) -> str:
-        return self.name
-
-    def is_slot_held(self) -> bool:
-        return True
-
-    async def defer_until(
-        self,
-        condition: Condition,
-        *,
-        poll_interval_ms: int = 1000,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
-        tolerate_errors: int = 0,
-    ) -> Any:
-        return condition()
-
-    async def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
-        return 0, conditions[0]()
-
-    async def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
-        return [condition() for condition in conditions]
-
-    async def yield_slot(self) -> None: ...
-
-    def into_slot_token(self) -> HeldSlot:
-        self.consumed = True
-        return Slot()
+        return self.task_execution_id()
 
 
 def is_set() -> bool:

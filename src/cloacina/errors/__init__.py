@@ -7,11 +7,11 @@
     ├── DefinitionError       UnknownDependency · DependencyCycle · DuplicateTask · EmptyWorkflow · InvalidName
     │                         InvalidTask · WrongHandleType · InvalidOption
     ├── HandleError           HandleConsumed · ConcurrentWait · ConditionError · WaitTimeout · InvalidWait
-    │                         NoTaskHandle
+    │                         NoTaskHandle · ReplayMismatch · ConcurrentCheckpoint
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
     │                         UnknownWorkflow · UnknownExecution · RunnerClosed · ThreadUnavailable
     │                         WrongEventLoop · WouldDeadlock · ExecutionEnded · UnknownQuestion · QuestionClosed
-    │                         InvalidAnswer
+    │                         InvalidAnswer · TaskCrashed · WorkflowChanged
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
     ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidJSONArgument · UnknownErrorCode
     └── PackageError
@@ -71,21 +71,25 @@ from cloacina.errors.execution import (
     InvalidTaskResult,
     QuestionClosed,
     RunnerClosed,
+    TaskCrashed,
     TaskTimeout,
     ThreadUnavailable,
     UnknownExecution,
     UnknownQuestion,
     UnknownWorkflow,
+    WorkflowChanged,
     WouldDeadlock,
     WrongEventLoop,
 )
 from cloacina.errors.handle import (
+    ConcurrentCheckpoint,
     ConcurrentWait,
     ConditionError,
     HandleConsumed,
     HandleError,
     InvalidWait,
     NoTaskHandle,
+    ReplayMismatch,
     TaskCancelled,
     WaitTimeout,
 )
@@ -154,6 +158,7 @@ __all__ = [
     "BuildError",
     "CloacinaError",
     "CommandError",
+    "ConcurrentCheckpoint",
     "ConcurrentWait",
     "ConditionError",
     "ContextConflict",
@@ -208,6 +213,7 @@ __all__ = [
     "ProjectExists",
     "ProjectNotFound",
     "QuestionClosed",
+    "ReplayMismatch",
     "RunnerClosed",
     "SignatureError",
     "SigningUnavailable",
@@ -218,6 +224,7 @@ __all__ = [
     "StoreWriteFailed",
     "TargetNotInPackage",
     "TaskCancelled",
+    "TaskCrashed",
     "TaskTimeout",
     "ThreadUnavailable",
     "UndiscoverableTask",
@@ -236,6 +243,7 @@ __all__ = [
     "UvNotFound",
     "UvVersionUntested",
     "WaitTimeout",
+    "WorkflowChanged",
     "WorkflowNotFound",
     "WouldDeadlock",
     "WrongEventLoop",

@@ -158,3 +158,19 @@ class InvalidAnswer(ExecutionError):
     code = "CLO-1314"
     cause = "The value does not satisfy the JSON Schema that is stored with the question."
     mend = "Give what the message expects. The question stays open."
+
+
+class TaskCrashed(ExecutionError):
+    """Raised in the name of a task whose process died each time while it held a slot."""
+
+    code = "CLO-1320"
+    cause = "The process ended several times while the task was running: it may be what ends it, by memory or a signal."
+    mend = "Look into the system's log for the reason, mend it, and retry the execution."
+
+
+class WorkflowChanged(ExecutionError):
+    """Raised when an execution cannot go on with the workflow as it is now."""
+
+    code = "CLO-1321"
+    cause = "A task that had completed is no part of the workflow any more, or its code has changed and may not."
+    mend = "Run the execution with the version of the workflow that it began with, or put the task back."

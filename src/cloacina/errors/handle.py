@@ -74,6 +74,22 @@ class NoTaskHandle(HandleError):
     mend = "Declare a parameter named `handle` on the task instead of taking the handle by hand."
 
 
+class ReplayMismatch(HandleError):
+    """Raised when a body that is run again waits under a name for something of another kind than before."""
+
+    code = "CLO-1208"
+    cause = "What was stored under a name is of another kind than what the task's code asks for now."
+    mend = "Give the new wait another name; what was stored under the old one is then left alone."
+
+
+class ConcurrentCheckpoint(HandleError):
+    """Raised when a checkpoint is entered while one of the same name and key is open."""
+
+    code = "CLO-1209"
+    cause = "Two checkpoints of one name are open at once, so a task that is run again could not tell them apart."
+    mend = "Give each a key=, or another name."
+
+
 class TaskCancelled(BaseException):
     """Raised in a blocking task by its handle when the task was cancelled or has timed out.
 

@@ -12,19 +12,23 @@ from cloacina.context import Context, takes_long
 from cloacina.errors import HandleConsumed, TaskCancelled, TaskTimeout
 from cloacina.execution.blocking_body import BlockingBody
 from cloacina.execution.budget import Budget
+from cloacina.execution.checkpoints import Checkpoints
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.ids import new_id
 from cloacina.execution.inside import begin
+from cloacina.execution.memos import Memos
 from cloacina.execution.outcome import CANCELLED
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
 from cloacina.membrane import Log
+from cloacina.store.changes import signal_state
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Awaitable, Callable, Mapping
 
+    from cloacina.execution.inbox import Inbox, Signal
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.task_execution import TaskExecution
@@ -155,6 +159,27 @@ class Attempt:
         return self._context
 
     @property
+    def inbox(self) -> Inbox:
+        """The signals to the execution that nobody has used up."""
+        return self.task.shared.inbox
+
+    @property
+    def memos(self) -> Memos:
+        """What the body has been answered."""
+        memos = self.task.memos
+        if memos is None:
+            memos = self.task.memos = Memos(self.task.definition.id)
+        return memos
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """The steps that are done."""
+        checkpoints = self.task.checkpoints
+        if checkpoints is None:
+            checkpoints = self.task.checkpoints = Checkpoints()
+        return checkpoints
+
+    @property
     def base(self) -> Mapping[str, str]:
         """The context it started from: JSON text by key."""
         return self._base
@@ -213,7 +238,7 @@ class Attempt:
         self._has_started = True
         self.resources.bodies.go_on()
         try:
-            changes = self._start_body()
+            changes = self._begin()
         except BaseException as error:  # noqa: BLE001 - whoever gave the slot back must not suffer from it
             self._stop_clock()
             self._break(error)
@@ -221,11 +246,29 @@ class Attempt:
             # Not at once: the next in the queue may fare no better, and so on down the stack.
             self.resources.loop.call_soon(self.token.release)
             return
-        # After the body was set going: the journal waits for one turn of the loop, and in that turn the body runs.
-        self.resources.write(changes)
+        if self.task.is_suspect:
+            # A body that takes its process down must have been seen to begin: it is blamed by what is stored.
+            self.resources.write(changes, self._start_suspect)
+        else:
+            # After the body was set going: the journal waits for one turn of the loop, and in that turn the body runs.
+            self.resources.write(changes)
 
-    def _start_body(self) -> list[Change]:
-        """Set the body going, and return what is to be stored of that."""
+    def _start_suspect(self) -> None:
+        if self._has_ended:  # Cancelled while that was being stored.
+            self.token.release()
+            self.resources.bodies.rest()
+            return
+        try:
+            self._start_clock()
+            self._start_body()
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._stop_clock()
+            self._break(error)
+            self.resources.bodies.rest()
+            self.token.release()
+
+    def _begin(self) -> list[Change]:
+        """Let the attempt begin, and return what is to be stored of that."""
         resources, task = self.resources, self.task
         now = resources.clock.time()
         changes = self._owner.attempt_started(now)
@@ -234,13 +277,18 @@ class Attempt:
         task.sub_status = SubStatus.ACTIVE
         changes.append(task.state())
         changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot))
-        self._start_clock()
+        if not task.is_suspect:
+            self._start_clock()
+            self._start_body()
+        return changes
+
+    def _start_body(self) -> None:
+        """Set the body going."""
         variables = self._variables.copy()
-        if task.definition.is_async:
-            self._running = resources.loop.start(self._run, variables)
+        if self.task.definition.is_async:
+            self._running = self.resources.loop.start(self._run, variables)
         else:
             BlockingBody(self, variables).start()
-        return changes
 
     async def _run(self) -> None:
         """Run the body of an async task, in a task of its own."""
@@ -498,13 +546,16 @@ class Attempt:
         self.task.sub_status = SubStatus.DEFERRED
         changes = [self.task.state()]
         if wait is not None:
-            wait.id = new_id()
+            wait.id = wait.id or new_id()
             wait.phase = WaitPhase.WAITING
             self._wait = wait
             self.resources.waits[wait.id] = wait
-            self.resources.poll_flush.schedule()
-            changes.append(wait.creation(now))
-            if wait.errors:
+            is_known = wait.is_stored
+            if not is_known:
+                changes.append(wait.creation(now))
+            if wait.polling is not None:
+                self.resources.poll_flush.schedule()
+            if is_known or (wait.polling is not None and wait.polling.errors):
                 changes.append(wait.state())
             detail = f'{{"wait":"{wait.id}"}}'
             changes.append(self.task.event(EventType.TASK_DEFERRED, now, self.token.slot, detail))
@@ -544,6 +595,19 @@ class Attempt:
         self._wait = None
         wait.phase = WaitPhase.ENDED
         return wait.state(at)
+
+    def refuse_signal(self, signal: Signal, error: Exception) -> None:
+        """Store that a signal is not what the task expects of it; the wait goes on."""
+        task = self.task
+        now = self.resources.clock.time()
+        self.resources.write((signal_state(signal.id, task.execution_id, now, None, str(error)),))
+        logger.warning(
+            "task %r refused the signal %r: %s",
+            task.definition.id,
+            signal.name,
+            error,
+            extra={"execution_id": task.execution_id, "task_id": task.definition.id},
+        )
 
     def _tell_slot_is_free(self) -> None:
         if (slot := self.token.slot) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import queue
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
@@ -13,11 +13,14 @@ from cloacina.errors import TaskCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime, timedelta
 
+    from cloacina.execution.checkpoints import Checkpoint
     from cloacina.execution.event_loop import EventLoop
     from cloacina.execution.handle import EngineTaskHandle
     from cloacina.execution.slots import SlotToken
     from cloacina.handle import Condition
+    from cloacina.waits import After, At, Signal
 
 T = TypeVar("T")
 
@@ -38,13 +41,61 @@ class EngineBlockingTaskHandle:
         """Wait until the condition holds, without a slot: see `BlockingTaskHandle.defer_until`."""
         return self._call(partial(self._handle.defer_until, condition, **options))
 
-    def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
-        """Wait until one of several conditions holds: see `BlockingTaskHandle.wait_any`."""
-        return self._call(partial(self._handle.wait_any, conditions, **options))
+    def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
+        """Wait for a time, without a slot: see `BlockingTaskHandle.defer_for`."""
+        self._call(partial(self._handle.defer_for, duration, name=name))
 
-    def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
-        """Wait until each of several conditions has held: see `BlockingTaskHandle.wait_all`."""
-        return self._call(partial(self._handle.wait_all, conditions, **options))
+    def defer_to(self, moment: datetime, *, name: str | None = None) -> None:
+        """Wait until a moment, without a slot: see `BlockingTaskHandle.defer_to`."""
+        self._call(partial(self._handle.defer_to, moment, name=name))
+
+    def wait_for(self, signal: str, **options: Any) -> Any:
+        """Wait for a signal, without a slot: see `BlockingTaskHandle.wait_for`."""
+        return self._call(partial(self._handle.wait_for, signal, **options))
+
+    def wait_any(self, awaited: Sequence[Condition | Signal | At | After], **options: Any) -> tuple[int, Any]:
+        """Wait until one of several things happens: see `BlockingTaskHandle.wait_any`."""
+        return self._call(partial(self._handle.wait_any, awaited, **options))
+
+    def wait_all(self, awaited: Sequence[Condition | Signal | At | After], **options: Any) -> list[Any]:
+        """Wait until each of several things has happened: see `BlockingTaskHandle.wait_all`."""
+        return self._call(partial(self._handle.wait_all, awaited, **options))
+
+    def request_input(self, question: str, **options: Any) -> Any:
+        """Ask a person, and wait for the answer without a slot: see `BlockingTaskHandle.request_input`."""
+        return self._call(partial(self._handle.request_input, question, **options))
+
+    def request_approval(self, question: str, **options: Any) -> bool:
+        """Ask a person for a yes or a no: see `BlockingTaskHandle.request_approval`."""
+        return self._call(partial(self._handle.request_approval, question, **options))
+
+    def checkpoint(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        key: str | None = None,
+        model: Any = None,
+        at_most_once: bool = False,
+    ) -> Any:
+        """Do a step once, in this thread: see `BlockingTaskHandle.checkpoint`."""
+        handle, attempt = self._handle, self._handle.engine_attempt
+        step = self._call(partial(self._enter, name, key))
+        try:
+            if step.text is None and self._call(partial(handle.may_happen, step, model, at_most_once=at_most_once)):
+                text = step.encode(model, function())
+                self._call(partial(step.store, attempt, text))
+            return step.result(model, cast("str", step.text))
+        finally:
+            step.leave()
+
+    async def _enter(self, name: str, key: str | None) -> Checkpoint:
+        return self._handle.enter_checkpoint(name, key)
+
+    def idempotency_key(self, name: str, key: str | None = None) -> str:
+        """Return a key that is the same each time the task is run: see `BlockingTaskHandle.idempotency_key`."""
+        self._refuse_if_stopped()
+        return self._handle.idempotency_key(name, key)
 
     def yield_slot(self) -> None:
         """Let those who queue go first: see `BlockingTaskHandle.yield_slot`."""

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio.lowlevel
+import anyio.to_thread
 
 from cloacina.errors import ConcurrentWait, HandleConsumed
+from cloacina.execution.ids import new_id
 from cloacina.execution.slots import SlotToken
-from cloacina.execution.waiting.arguments import check_polling, time_limit
+from cloacina.execution.waiting.arguments import check_polling, returns_awaitable, time_limit
 from cloacina.execution.waiting.combined import Combination, Several
-from cloacina.execution.waiting.wait import Wait
+from cloacina.execution.waiting.payloads import InvalidPayload, validated
+from cloacina.execution.waiting.polling import Polling
+from cloacina.execution.waiting.questions import Question
+from cloacina.execution.waiting.sources import EachOf, Expected, FirstOf, Met, Moment
+from cloacina.execution.waiting.wait import Awaited, Wait
 from cloacina.handle import RAISE
+from cloacina.store.records import WaitKind
+from cloacina.waits import After, At, Signal, check_duration, check_moment, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
     from cloacina.execution.attempt import Attempt
+    from cloacina.execution.checkpoints import Checkpoint
+    from cloacina.execution.inbox import Signal as Received
     from cloacina.execution.waiting.places import Places
+    from cloacina.execution.waiting.sources import Source
     from cloacina.handle import Condition
 
 
@@ -42,6 +56,7 @@ class EngineTaskHandle:
         self,
         condition: Condition,
         *,
+        name: str | None = None,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
@@ -49,27 +64,169 @@ class EngineTaskHandle:
         tolerate_errors: int = 0,
     ) -> Any:
         """Wait until the condition holds, without a slot: see `TaskHandle.defer_until`."""
-        attempt, token = self._attempt, self._attempt.token
-        wait = self._begin(condition, poll_interval_ms, timeout, deadline, tolerate_errors)
+        check_polling(condition, poll_interval_ms, tolerate_errors)
+        polling = Polling(condition, poll_interval_ms, tolerate_errors)
+        return await self._wait(Awaited(WaitKind.CONDITION, _name(name), polling, None), timeout, deadline, default)
+
+    async def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
+        """Wait for a time, without a slot: see `TaskHandle.defer_for`."""
+        seconds = check_duration(duration, "the time to wait")
+        await self._wait_until(self._attempt.resources.clock.time() + seconds, _name(name))
+
+    async def defer_to(self, moment: datetime, *, name: str | None = None) -> None:
+        """Wait until a moment, without a slot: see `TaskHandle.defer_to`."""
+        await self._wait_until(check_moment(moment, "the moment to wait for").timestamp(), _name(name))
+
+    async def wait_for(
+        self,
+        signal: str,
+        *,
+        model: Any = None,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+    ) -> Any:
+        """Wait for a signal, without a slot: see `TaskHandle.wait_for`."""
+        expected = Signal(signal, model)
+        source = self._expected(expected.name, model)
+        awaited = Awaited(WaitKind.SIGNAL, signal, None, source, model=model)
+        return await self._wait(awaited, timeout, deadline, default)
+
+    async def wait_any(
+        self,
+        awaited: Sequence[Condition | Signal | At | After],
+        *,
+        name: str | None = None,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> tuple[int, Any]:
+        """Wait until one of several things happens: see `TaskHandle.wait_any`."""
+        several = Several("wait_any", awaited, needs_all=False)
+        sources = [(index, self._source(each)) for index, each in several.sources]
+        source = FirstOf(sources) if sources else None
+        found = Awaited(WaitKind.ANY, _name(name), self._polling(several, poll_interval_ms, tolerate_errors), source)
+        value = await self._wait(found, timeout, deadline, default)
+        return tuple(value) if isinstance(value, list) and value is not default else value
+
+    async def wait_all(
+        self,
+        awaited: Sequence[Condition | Signal | At | After],
+        *,
+        name: str | None = None,
+        poll_interval_ms: int = 1000,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+        tolerate_errors: int = 0,
+    ) -> list[Any]:
+        """Wait until each of several things has happened: see `TaskHandle.wait_all`."""
+        several = Several("wait_all", awaited, needs_all=True)
+        sources = [(index, self._source(each)) for index, each in several.sources]
+        source = EachOf(sources, several.values, len(several), self._attempt.inbox) if sources else None
+        found = Awaited(WaitKind.ALL, _name(name), self._polling(several, poll_interval_ms, tolerate_errors), source)
+        return cast("list[Any]", await self._wait(found, timeout, deadline, default))
+
+    async def request_input(
+        self,
+        question: str,
+        *,
+        model: Any = None,
+        to: Sequence[str] = (),
+        name: str | None = None,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+    ) -> Any:
+        """Ask a person, and wait for the answer without a slot: see `TaskHandle.request_input`."""
+        asked, label = Question(question, model, to), _name(name)
+        self._refuse_if_unusable()
+        memo = self._attempt.memos.peek(WaitKind.QUESTION, label)
+        row_id = new_id() if memo is None else memo.id
+        source = self._expected(row_id, model)
+        awaited = Awaited(WaitKind.QUESTION, label, None, source, question=asked.to_json(), model=model, row_id=row_id)
+        return await self._wait(awaited, timeout, deadline, default)
+
+    async def request_approval(self, question: str, **options: Any) -> bool:
+        """Ask a person for a yes or a no: see `TaskHandle.request_approval`."""
+        return cast("bool", await self.request_input(question, model=bool, **options))
+
+    async def checkpoint(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        key: str | None = None,
+        model: Any = None,
+        at_most_once: bool = False,
+    ) -> Any:
+        """Do a step once: see `TaskHandle.checkpoint`."""
+        step = self.enter_checkpoint(name, key)
         try:
-            if not await wait.call_once() and await self._may_park(wait):  # at once: true already costs nothing
+            if step.text is None and await self.may_happen(step, model, at_most_once=at_most_once):
+                value = await (function() if returns_awaitable(function) else anyio.to_thread.run_sync(function))
+                value = await value if inspect.isawaitable(value) else value
+                await step.store(self._attempt, step.encode(model, value))
+            return step.result(model, cast("str", step.text))
+        finally:
+            step.leave()
+
+    def enter_checkpoint(self, name: str, key: str | None) -> Checkpoint:
+        """Return a checkpoint to be left again; for the engine."""
+        self._refuse_if_consumed()
+        self._attempt.refuse_if_over()
+        return self._attempt.checkpoints.enter(self._attempt.task.definition.id, name, key)
+
+    async def may_happen(self, step: Checkpoint, model: Any, *, at_most_once: bool) -> bool:
+        """Return whether a step without a result is to be made; for the engine.
+
+        One that may happen at most once, and was begun by a process that died, may have happened: a person is asked,
+        and the answer is its result.
+        """
+        if not at_most_once:
+            return True
+        if not step.is_begun:
+            await step.store(self._attempt, None)
+            return True
+        question = (
+            f"The process ended while the step {step.name!r} was being made, and it is not made again. Look whether it "
+            "happened, make up for it if it did not, and answer with its result."
+        )
+        value = await self.request_input(question, model=model, name=f"{step.name} {step.key}")
+        await step.store(self._attempt, step.encode(model, value))
+        return False
+
+    def idempotency_key(self, name: str, key: str | None = None) -> str:
+        """Return a key that is the same each time the task is run: see `TaskHandle.idempotency_key`."""
+        check_name(name, "an idempotency key")
+        task_execution_id = self.task_execution_id()
+        return f"{task_execution_id}:{name}" if key is None else f"{task_execution_id}:{name}:{key}"
+
+    async def _wait_until(self, due_at: float, name: str) -> None:
+        resources = self._attempt.resources
+        self._refuse_if_unusable()
+        memo = self._attempt.memos.peek(WaitKind.TIME, name)
+        if memo is not None and memo.due_at is not None:
+            due_at = memo.due_at
+        awaited = Awaited(WaitKind.TIME, name, None, Moment(due_at, resources.clock, resources.timers), due_at)
+        await self._wait(awaited, None, None, RAISE)
+
+    async def _wait(
+        self, awaited: Awaited, timeout: float | timedelta | None, deadline: datetime | None, default: Any
+    ) -> Any:
+        attempt, token = self._attempt, self._attempt.token
+        wait = self._begin(awaited, timeout, deadline)
+        try:
+            if not await wait.look() and await self._may_park(wait):  # at once: what holds already costs nothing
                 attempt.show_deferred(wait)  # the store says Deferred …
                 token.release()  # … and the slot serves the next in the queue
-                await wait.until_over(token)  # polled; then in the queue, until a slot is held again
+                await wait.until_over(token)  # polled, or woken; then in the queue, until a slot is held again
                 attempt.show_active(wait)  # the store says Active
-            return wait.result(default)  # what the condition returned, or WaitTimeout, or ConditionError
+            return wait.result(default)  # what it was met with, or WaitTimeout, or ConditionError
         finally:
             self._end(wait)
-
-    async def wait_any(self, conditions: Sequence[Condition], **options: Any) -> tuple[int, Any]:
-        """Wait until one of several conditions holds: see `TaskHandle.wait_any`."""
-        condition = self._combined(Several("wait_any", conditions, needs_all=False))
-        return cast("tuple[int, Any]", await self.defer_until(condition, **options))
-
-    async def wait_all(self, conditions: Sequence[Condition], **options: Any) -> list[Any]:
-        """Wait until each of several conditions has held: see `TaskHandle.wait_all`."""
-        condition = self._combined(Several("wait_all", conditions, needs_all=True))
-        return cast("list[Any]", await self.defer_until(condition, **options))
 
     async def yield_slot(self) -> None:
         """Let those who queue go first: see `TaskHandle.yield_slot`."""
@@ -124,31 +281,50 @@ class EngineTaskHandle:
         """What the handle controls; for the engine."""
         return self._attempt
 
-    def _begin(
-        self,
-        condition: Condition,
-        poll_interval_ms: int,
-        timeout: float | timedelta | None,
-        deadline: datetime | None,
-        tolerate_errors: int,
-    ) -> Wait:
+    def _begin(self, awaited: Awaited, timeout: float | timedelta | None, deadline: datetime | None) -> Wait:
         """Refuse what cannot be waited for, and return the wait."""
         self._refuse_if_unusable()
-        check_polling(condition, poll_interval_ms, tolerate_errors)
-        limit = time_limit(timeout, deadline, self._attempt.resources.clock.time())
+        attempt = self._attempt
+        limit = time_limit(timeout, deadline, now := attempt.resources.clock.time())
+        ordinal, memo = attempt.memos.ask(awaited.kind, awaited.name)
+        if memo is not None:
+            if memo.outcome is None and memo.deadline is not None:
+                # It goes on where it was: its time is up when it was to be.
+                deadline, limit = datetime.fromtimestamp(memo.deadline, UTC), max(0.0, memo.deadline - now)
+            elif memo.outcome is not None and memo.value is None and awaited.polling is not None:
+                memo = None  # What a condition without a name was met with is not kept: it is asked again.
         self._is_waiting = True
-        return Wait(
-            self._attempt,
-            condition,
-            poll_interval_ms=poll_interval_ms,
-            time_limit=limit,
-            deadline=deadline,
-            tolerate_errors=tolerate_errors,
-        )
+        return Wait(attempt, awaited, ordinal=ordinal, memo=memo, time_limit=limit, deadline=deadline)
 
-    def _combined(self, several: Several) -> Combination:
+    def _polling(self, several: Several, poll_interval_ms: int, tolerate_errors: int) -> Polling | None:
+        if not several.conditions:
+            return None
         resources = self._attempt.resources
-        return Combination(several, resources.conditions, resources.loop)
+        condition = Combination(several, resources.conditions, resources.loop)
+        check_polling(condition, poll_interval_ms, tolerate_errors)
+        return Polling(condition, poll_interval_ms, tolerate_errors)
+
+    def _source(self, awaited: Signal | At | After) -> Source:
+        resources = self._attempt.resources
+        if isinstance(awaited, Signal):
+            return self._expected(awaited.name, awaited.model)
+        if isinstance(awaited, At):
+            due_at = awaited.moment.timestamp()
+        else:
+            due_at = resources.clock.time() + check_duration(awaited.duration, "the time to wait")
+        return Moment(due_at, resources.clock, resources.timers)
+
+    def _expected(self, name: str, model: Any) -> Expected:
+        return Expected(name, self._attempt.inbox, partial(self._read, model))
+
+    def _read(self, model: Any, signal: Received) -> Met | None:
+        """Return what a signal meets a wait with; None when its payload is refused, which is stored."""
+        try:
+            value = validated(model, signal.payload)
+        except InvalidPayload as error:
+            self._attempt.refuse_signal(signal, error)
+            return None
+        return Met(value, signal.payload or "null", (signal,))
 
     async def _may_park(self, wait: Wait) -> bool:
         """Return when the task may give its slot back: threads that park are counted; False when the wait is over."""
@@ -182,3 +358,7 @@ class EngineTaskHandle:
         if self._is_consumed:
             message = f"the handle of task {self._attempt.task.definition.id!r} was consumed by into_slot_token()"
             raise HandleConsumed(message)
+
+
+def _name(name: str | None) -> str:
+    return "" if name is None else check_name(name, "a wait")

@@ -2,17 +2,43 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
+from cloacina.execution.inbox import Inbox
 from cloacina.store import changes
 from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus, moment_or_none
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from cloacina.execution.checkpoints import Checkpoints
+    from cloacina.execution.memos import Memos
     from cloacina.store.changes import Change
     from cloacina.store.records import EventType, SubStatus
     from cloacina.task import TaskDefinition
+
+
+class SharedByTasks:
+    """What the tasks of one execution share.
+
+    Args:
+        events: How many events the execution has.
+
+    Attributes:
+        event_numbers: Counts its events.
+    """
+
+    __slots__ = ("_inbox", "event_numbers")
+
+    def __init__(self, events: int = 0) -> None:
+        self.event_numbers = count(events + 1)
+        self._inbox: Inbox | None = None
+
+    @property
+    def inbox(self) -> Inbox:
+        """The signals that nobody has used up."""
+        if self._inbox is None:
+            self._inbox = Inbox()
+        return self._inbox
 
 
 class TaskExecution:
@@ -30,19 +56,29 @@ class TaskExecution:
         finished_at: When the last attempt ended.
         changes: What it changed in its context, as JSON.
         error: What the last attempt failed with, as JSON.
-        event_numbers: Counts the events of the execution.
+        due_at: When its next attempt is due, after one that failed.
+        recoveries: How often it was begun again because its process had died.
+        is_suspect: Whether its body does not begin before it is stored that it does: it may end its process at once.
+        shared: What the tasks of the execution share.
+        memos: What its body has been answered; None while it has asked for nothing.
+        checkpoints: Its steps that are done; None while there are none.
     """
 
     __slots__ = (
         "attempt",
         "changes",
+        "checkpoints",
         "definition",
+        "due_at",
         "error",
-        "event_numbers",
         "execution_id",
         "finished_at",
         "id",
+        "is_suspect",
+        "memos",
         "position",
+        "recoveries",
+        "shared",
         "started_at",
         "status",
         "sub_status",
@@ -55,7 +91,7 @@ class TaskExecution:
         definition: TaskDefinition,
         position: int,
         status: TaskStatus,
-        event_numbers: Iterator[int],
+        shared: SharedByTasks,
     ) -> None:
         self.id = task_execution_id
         self.execution_id = execution_id
@@ -68,7 +104,12 @@ class TaskExecution:
         self.finished_at: float | None = None
         self.changes: str | None = None
         self.error: str | None = None
-        self.event_numbers = event_numbers
+        self.due_at: float | None = None
+        self.recoveries = 0
+        self.is_suspect = False
+        self.shared = shared
+        self.memos: Memos | None = None
+        self.checkpoints: Checkpoints | None = None
 
     def creation(self) -> Change:
         """Return the change that stores this task execution as new."""
@@ -86,13 +127,15 @@ class TaskExecution:
             self.finished_at,
             self.changes,
             self.error,
+            self.due_at,
+            self.recoveries,
         )
 
     def event(self, kind: EventType, at: float, slot: int | None = None, detail: str | None = None) -> Change:
         """Return the change that stores an event of this task execution."""
         return changes.event(
             self.execution_id,
-            next(self.event_numbers),
+            next(self.shared.event_numbers),
             self.id,
             self.definition.id,
             kind,

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial, wraps
-from itertools import count
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol
 
 from cloacina.context import decode, encode_mapping
+from cloacina.errors import TaskCrashed
 from cloacina.execution.attempt import Attempt
 from cloacina.execution.ids import new_id
-from cloacina.execution.task_execution import TaskExecution
+from cloacina.execution.inbox import Signal
+from cloacina.execution.task_execution import SharedByTasks, TaskExecution
 from cloacina.execution.turns import take_portion
 from cloacina.membrane import Log
 from cloacina.scheduling.contexts import Contexts
 from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.judging import judge
+from cloacina.scheduling.restoring import Restored, restore
 from cloacina.scheduling.results import TaskRecords
 from cloacina.store import changes
 from cloacina.store.records import (
+    ErrorRecord,
     EventType,
     ExecutionResult,
     ExecutionStatus,
+    SignalKind,
     TaskStatus,
     in_a_line,
     moment,
@@ -42,10 +46,13 @@ if TYPE_CHECKING:
     from cloacina.scheduling.contexts import Seen
     from cloacina.scheduling.merging import ContextMerger
     from cloacina.store.changes import Change, Unit
-    from cloacina.store.records import ErrorRecord
+    from cloacina.store.claims import StoredExecution, StoredSignal
     from cloacina.workflow import Workflow
 
 P = ParamSpec("P")
+
+MOST_RECOVERIES = 3
+"""How often a task is begun again whose process ended while it held a slot."""
 
 logger = Log("cloacina.scheduling")
 
@@ -108,16 +115,18 @@ class ExecutionRun:
         "_contexts",
         "_created_at",
         "_end",
-        "_event_numbers",
         "_final",
         "_finished_at",
+        "_is_taken_up",
         "_merger",
         "_missing",
         "_owner",
         "_remaining",
         "_resources",
+        "_restored",
         "_result",
         "_retries",
+        "_shared",
         "_started_at",
         "_states",
         "_variables",
@@ -140,10 +149,11 @@ class ExecutionRun:
         variables: contextvars.Context,
         resources: Resources,
         owner: RunOwner,
+        stored: StoredExecution | None = None,
     ) -> None:
-        self.id = new_id()
+        self.id = new_id() if stored is None else stored.id
         self.workflow = workflow
-        self.status = ExecutionStatus.PENDING
+        self.status = ExecutionStatus.PENDING if stored is None else ExecutionStatus(stored.status)
         self.error: ErrorRecord | None = None
         self.is_over = False
         self.unstored: StoreWriteFailed | None = None
@@ -152,28 +162,36 @@ class ExecutionRun:
         self._variables = variables
         self._resources = resources
         self._owner = owner
+        self._shared = shared = SharedByTasks(0 if stored is None else stored.events)
         graph = workflow.graph
-        self._event_numbers = numbers = count(1)
-        self.tasks = [
-            TaskExecution(
-                new_id(),
-                self.id,
-                definition,
-                position,
-                TaskStatus.PENDING if dependencies else TaskStatus.READY,
-                numbers,
-            )
-            for position, (definition, dependencies) in enumerate(zip(graph.tasks, graph.dependencies, strict=True))
-        ]
-        # How many dependencies of a task have not completed; it has an entry from the first that has.
-        self._missing: dict[int, int] | None = None
-        self._remaining = len(self.tasks)
         self._contexts = Contexts(graph, merger, context, variables, resources)
         self._states = self._contexts.states
+        # How many dependencies of a task have not completed; it has an entry from the first that has.
+        self._missing: dict[int, int] | None = None
+        self._restored: Restored | None = None
+        self._is_taken_up = stored is not None
+        if stored is None:
+            self.tasks = [
+                TaskExecution(
+                    new_id(),
+                    self.id,
+                    definition,
+                    position,
+                    TaskStatus.PENDING if dependencies else TaskStatus.READY,
+                    shared,
+                )
+                for position, (definition, dependencies) in enumerate(zip(graph.tasks, graph.dependencies, strict=True))
+            ]
+            self._remaining = len(self.tasks)
+        else:
+            self._restored = restored = restore(stored, workflow, merger, shared)
+            self.tasks, self._missing = restored.tasks, restored.missing
+            self._states[:] = restored.states
+            self._remaining = sum(not task.status.is_final for task in self.tasks)
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
-        self._created_at = 0.0
-        self._started_at: float | None = None
+        self._created_at = 0.0 if stored is None else stored.created_at
+        self._started_at: float | None = None if stored is None else stored.started_at
         self._finished_at = 0.0
         # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
         self._verdict: ExecutionStatus | None = None
@@ -203,7 +221,7 @@ class ExecutionRun:
     def stored_apart(self, version: str, now: float) -> NewExecution:
         """Return what stores this execution as new in a request, which asks first whether there is one already."""
         self._created_at = now
-        next(self._event_numbers)  # Of the event that tells of it.
+        next(self._shared.event_numbers)  # Of the event that tells of it.
         tasks = [NewTask(task.id, task.definition.id, task.status) for task in self.tasks]
         return NewExecution(self.id, self.workflow.name, version, encode_mapping(self._context), tasks)
 
@@ -225,12 +243,80 @@ class ExecutionRun:
         if take_portion(steps):
             self._resources.call_next_turn(partial(self._go_through, steps))
 
+    @_fails_alone
+    def take_up(self) -> None:
+        """Go on where another runner, or this one's process before, has left; called when the claim is committed."""
+        restored, self._restored = self._restored, None
+        if restored is None:
+            return
+        if restored.changes:
+            self._resources.write(restored.changes)
+        if restored.failure is not None:
+            raise restored.failure
+        for task in self.tasks:
+            if task.status is TaskStatus.FAILED and self.error is None and task.error is not None:
+                self.error = ErrorRecord.from_json(task.error)
+        now = self._resources.clock.time()
+        if self._remaining:
+            self._go_through(map(self._take_up_task, range(len(self.tasks))))
+        elif self._verdict is None:
+            self._end_with([], now)
+
+    def _take_up_task(self, position: int) -> None:
+        task = self.tasks[position]
+        if self._verdict is not None or position in self._attempts:
+            return
+        if task.status in {TaskStatus.READY, TaskStatus.RUNNING}:
+            self._recover(task)
+        elif task.status is TaskStatus.PENDING and task.due_at is not None:
+            self._retry_later(position, max(0.0, task.due_at - self._resources.clock.time()))
+        elif task.status is TaskStatus.PENDING and self._is_free(position):
+            self._contexts.see(position, partial(self._is_ready, position))
+
+    def _is_free(self, position: int) -> bool:
+        return all(
+            self.tasks[dependency].status is TaskStatus.COMPLETED
+            for dependency in self.workflow.graph.dependencies[position]
+        )
+
+    def _recover(self, task: TaskExecution) -> None:
+        """Begin a task again, in the same attempt; fail one that takes its process down each time."""
+        now = self._resources.clock.time()
+        if task.recoveries > MOST_RECOVERIES:
+            message = (
+                f"the process ended {task.recoveries} times while task {task.definition.id!r} held a slot, and it is "
+                "not begun again"
+            )
+            error = error_record(TaskCrashed(message), task.definition.id, task.attempt)
+            self._fail(task.position, error, now, None)
+            return
+        if task.status is TaskStatus.RUNNING:
+            self._resources.write((task.event(EventType.TASK_RECOVERED, now),))
+            task.sub_status = None
+            task.attempt -= 1  # It is counted again when it begins.
+        self._attempt_again(task.position)
+
+    def _attempt_again(self, position: int) -> None:
+        """Queue a task for a slot that saw its context before, and has to be told anew."""
+        if self.workflow.graph.dependencies[position]:
+            self._contexts.see(position, partial(self._sees_again, position))
+        else:
+            self._attempt(position, self._context)
+
+    @_fails_alone
+    def _sees_again(self, position: int, seen: Seen) -> None:
+        if self._verdict is None:
+            self._states[position] = seen.state
+            self._attempt(position, seen.values)
+
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _attempt(self, position: int, base: Mapping[str, str]) -> None:
         """Queue the next attempt of a task for a slot."""
         task = self.tasks[position]
         task.attempt += 1
+        # A body may be what took the process down before it could be stored that it had begun.
+        task.is_suspect = self._is_taken_up
         attempt = self._attempts[position] = Attempt(
             self._resources,
             task,
@@ -288,22 +374,45 @@ class ExecutionRun:
         task = attempt.task
         task.status = TaskStatus.PENDING
         task.sub_status = None
+        task.due_at = now + delay
         task.error = record.to_json()
         detail = json.dumps({"delay": round(delay, 6), "error": in_a_line(record)})
         self._resources.write((task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)))
-        if self._retries is None:
-            self._retries = {}
-        due = partial(self._retry_is_due, task.position, attempt.base)
-        self._retries[task.position] = self._resources.timers.call_after(delay, due)
+        self._retry_later(task.position, delay, attempt.base)
         message = "attempt %(attempt)d of task %(task)r failed, the next follows in %(delay).3g s: %(error)s"
         self._log(logger.info, message, task, record, delay)
 
+    def _retry_later(self, position: int, delay: float, base: Mapping[str, str] | None = None) -> None:
+        if self._retries is None:
+            self._retries = {}
+        self._retries[position] = self._resources.timers.call_after(delay, partial(self._retry_is_due, position, base))
+
     @_fails_alone
-    def _retry_is_due(self, position: int, base: Mapping[str, str]) -> None:
+    def _retry_is_due(self, position: int, base: Mapping[str, str] | None) -> None:
         if self._retries is not None:
             del self._retries[position]
+        if base is not None:
+            self._begin_anew(position, base)
+        elif self.workflow.graph.dependencies[position]:
+            self._contexts.see(position, partial(self._sees_anew, position))
+        else:
+            self._begin_anew(position, self._context)
+
+    @_fails_alone
+    def _sees_anew(self, position: int, seen: Seen) -> None:
+        if self._verdict is None:
+            self._states[position] = seen.state
+            self._begin_anew(position, seen.values)
+
+    def _begin_anew(self, position: int, base: Mapping[str, str]) -> None:
+        """Queue the attempt for a slot that follows a failed one."""
         task = self.tasks[position]
         task.status = TaskStatus.READY
+        task.due_at = None
+        if task.memos is not None:
+            task.memos.start_anew()
+        if task.checkpoints is not None:
+            task.checkpoints.start()
         self._resources.write((task.state(), task.event(EventType.TASK_READY, self._resources.clock.time())))
         self._attempt(position, base)
 
@@ -388,6 +497,18 @@ class ExecutionRun:
     # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @_fails_alone
+    def deliver(self, signal: StoredSignal) -> None:
+        """Take a signal that is stored: for a task, or to be cancelled."""
+        if signal.kind in {SignalKind.SIGNAL, SignalKind.ANSWER}:
+            self._shared.inbox.deliver([Signal(signal.id, signal.name, signal.payload, signal.sender)])
+        elif not self._shared.inbox.is_told(signal.id):
+            now = self._resources.clock.time()
+            is_cancel = signal.kind == SignalKind.CANCEL
+            refusal = None if is_cancel else "the execution has not ended"
+            self._resources.write((changes.signal_state(signal.id, self.id, now, None, refusal),))
+            if is_cancel:
+                self.cancel()
+
     def cancel(self) -> None:
         """Cancel what has not ended; the execution ends when every async body has cleaned up."""
         if self._verdict is not None or self.is_over or self.status.is_final:
@@ -577,7 +698,7 @@ class ExecutionRun:
         return self._result
 
     def _event(self, kind: EventType, at: float) -> Change:
-        return changes.event(self.id, next(self._event_numbers), None, None, kind, at)
+        return changes.event(self.id, next(self._shared.event_numbers), None, None, kind, at)
 
     def _log(
         self, tell: Callable[..., None], message: str, task: TaskExecution, record: ErrorRecord, delay: float = 0.0

@@ -14,6 +14,7 @@ from cloacina.execution.turns import STEPS_PER_TURN, take_portion
 from cloacina.membrane import Log
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
+from cloacina.scheduling.restoring import encoded
 from cloacina.store import requests
 from cloacina.store.changes import NEW_EXECUTION
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
     from cloacina.store.changes import Change, Unit
+    from cloacina.store.claims import StoredExecution, StoredSignal
     from cloacina.store.requests import Outcome
     from cloacina.workflow import Workflow
 
@@ -167,6 +169,26 @@ class Scheduler:
         await committed
         outcome = stored.result()
         return outcome, self._runs.get(outcome.execution_id)
+
+    def take_up(self, stored: StoredExecution, workflow: Workflow) -> None:
+        """Go on with an execution that this runner has claimed.
+
+        Args:
+            stored: What was left of it.
+            workflow: Its workflow, as it is now.
+        """
+        merger, variables = ContextMerger(workflow), contextvars.copy_context()
+        run = ExecutionRun(workflow, merger, encoded(stored.context), variables, self._resources, self, stored)
+        self._runs[run.id] = run
+        self.deliver(stored.signals)
+        run.take_up()
+
+    def deliver(self, signals: Sequence[StoredSignal]) -> None:
+        """Hand signals that are stored to the executions that they are for, as far as those are this runner's."""
+        for signal in signals:
+            run = self._runs.get(signal.execution_id)
+            if run is not None:
+                run.deliver(signal)
 
     async def wait(self, run: ExecutionRun) -> None:
         """Return when an execution has ended.

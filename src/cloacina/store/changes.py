@@ -221,7 +221,7 @@ def new_signal(
 
 
 def signal_state(
-    signal_id: str, execution_id: str, consumed_at: float, wait_id: str | None, refusal: str | None = None
+    signal_id: str, execution_id: str, consumed_at: float | None, wait_id: str | None, refusal: str | None = None
 ) -> Change:
     """Let a signal be consumed: by a wait, or with the reason for which it was refused."""
     return SIGNAL_STATE, (consumed_at, wait_id, refusal, signal_id), execution_id

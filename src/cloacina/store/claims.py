@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, case, func, insert, or_, select, update
 
 from cloacina.store.ownership import is_locked, lock_path
 from cloacina.store.records import ExecutionStatus, SubStatus, TaskStatus, WaitPhase
@@ -112,6 +112,7 @@ class StoredExecution(NamedTuple):
     workflow_version: str
     status: str
     context: str
+    created_at: float
     started_at: float | None
     error: str | None
     tasks: list[StoredTask]
@@ -178,13 +179,13 @@ def release_dead(connection: Connection, database: Path | None, runner_id: str, 
     if dead:
         connection.execute(update(runners).where(runners.c.id.in_(dead)).values(status="dead"))
         free = workflow_executions.c.runner_id.in_(dead) & workflow_executions.c.status.in_(_UNFINISHED)
-        held = (
-            (task_executions.c.status == TaskStatus.RUNNING.value)
-            & (task_executions.c.sub_status == SubStatus.ACTIVE.value)
-            & task_executions.c.execution_id.in_(select(workflow_executions.c.id).where(free))
+        begun = (task_executions.c.status == TaskStatus.RUNNING.value) & task_executions.c.execution_id.in_(
+            select(workflow_executions.c.id).where(free)
         )
         # Only bodies that held a slot can have taken the process down.
-        connection.execute(update(task_executions).where(held).values(recoveries=task_executions.c.recoveries + 1))
+        is_suspect = task_executions.c.sub_status == SubStatus.ACTIVE.value
+        recoveries = case((is_suspect, task_executions.c.recoveries + 1), else_=task_executions.c.recoveries)
+        connection.execute(update(task_executions).where(begun).values(recoveries=recoveries, sub_status=None))
         connection.execute(update(workflow_executions).where(free).values(runner_id=None))
     return dead
 
@@ -255,6 +256,7 @@ def load(connection: Connection, ids: Sequence[str]) -> list[StoredExecution]:
         table.c.workflow_version,
         table.c.status,
         table.c.context,
+        table.c.created_at,
         table.c.started_at,
         table.c.error,
     )
@@ -266,6 +268,7 @@ def load(connection: Connection, ids: Sequence[str]) -> list[StoredExecution]:
             row.workflow_version,
             row.status,
             row.context,
+            row.created_at,
             row.started_at,
             row.error,
             tasks[row.id],
@@ -276,6 +279,17 @@ def load(connection: Connection, ids: Sequence[str]) -> list[StoredExecution]:
         )
         for row in found
     ]
+
+
+def newest_signal(connection: Connection) -> int:
+    """Return the number of the newest signal; 0 when there is none."""
+    return connection.scalar(select(func.max(signals.c.seq))) or 0
+
+
+def signals_since(connection: Connection, number: int) -> list[StoredSignal]:
+    """Return the signals behind a number that have not taken effect, in the order of their sending."""
+    query = select(*_columns(StoredSignal, signals)).where(signals.c.seq > number, signals.c.consumed_at.is_(None))
+    return [StoredSignal(*row) for row in connection.execute(query.order_by(signals.c.seq))]
 
 
 _AT_ONCE = 500

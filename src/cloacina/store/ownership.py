@@ -76,6 +76,17 @@ def lock_path(database: Path, runner_id: str) -> Path:
     return database.with_name(f"{database.name}-runner-{runner_id}")
 
 
+def remove_leftovers(database: Path, runner_id: str) -> None:
+    """Remove the files that a dead runner has left beside the database."""
+    lock_path(database, runner_id).unlink(missing_ok=True)
+    socket_path(database, runner_id).unlink(missing_ok=True)
+
+
+def socket_path(database: Path, runner_id: str) -> Path:
+    """Return where the socket is that wakes a runner, if its path is not too long."""
+    return database.with_name(f"{database.name}-wake-{runner_id}")
+
+
 def is_locked(path: Path) -> bool | None:
     """Return whether somebody holds a lock.
 

@@ -138,6 +138,8 @@ class EventType(StrEnum):
     """
     TASK_STARTED = "task_started"
     """An attempt took a slot and began."""
+    TASK_RECOVERED = "task_recovered"
+    """The process in which the task ran had ended; the same attempt is begun again, and queues for a slot."""
     TASK_DEFERRED = "task_deferred"
     """The task gave its slot back and waits for a condition."""
     TASK_RESUMING = "task_resuming"

@@ -80,7 +80,9 @@ class Store:
             raise StoreWriteFailed("The store is not started, so nothing can be written to it; call start() first.")
         self._writer.write(units, on_commit)
 
-    def transact(self, request: Callable[[Connection], T], on_done: Callable[[Future[T]], None]) -> Future[T]:
+    def transact(
+        self, request: Callable[[Connection], T], on_done: Callable[[Future[T]], None] | None = None
+    ) -> Future[T]:
         """Run a function in a transaction that writes, behind all that was queued before; see `Writer.transact`.
 
         Raises:

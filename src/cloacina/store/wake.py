@@ -17,6 +17,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloacina.store.ownership import socket_path
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -111,7 +113,7 @@ def _bind(database: Path, runner_id: str) -> tuple[socket.socket | None, str | N
     """Return a socket and its address; neither where there are no such sockets, and looking alone has to do."""
     if not hasattr(socket, "AF_UNIX"):
         return None, None
-    beside = database.with_name(f"{database.name}-wake-{runner_id}")
+    beside = socket_path(database, runner_id)
     for path in (beside, Path(tempfile.gettempdir()) / f"cloacina-wake-{runner_id}"):
         if len(os.fsencode(path)) > _LONGEST_ADDRESS:
             continue

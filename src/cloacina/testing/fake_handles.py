@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from cloacina.membrane import name_of
 from cloacina.testing.fake_tokens import FakeBlockingSlotToken, FakeSlotToken
 from cloacina.testing.polling import each_of, one
 from cloacina.testing.recording_handle import RecordingHandle
+from cloacina.testing.stand_in_world import answer_options, value_of
+from cloacina.waits import check_duration, check_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
 
     from cloacina.execution.waiting.answers import Answer
-    from cloacina.handle import Condition, WaitOptions
+    from cloacina.handle import AnswerOptions, Condition, WaitOptions
     from cloacina.testing.polling import Calls
+    from cloacina.waits import Awaited
 
 
 class FakeTaskHandle(RecordingHandle):
@@ -79,6 +83,7 @@ class FakeTaskHandle(RecordingHandle):
         self,
         condition: Condition,
         *,
+        name: str | None = None,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
@@ -91,6 +96,7 @@ class FakeTaskHandle(RecordingHandle):
             AssertionError: It has not held in `max_polls` polls, and there is no time limit.
         """
         options: WaitOptions = {
+            "name": name,
             "poll_interval_ms": poll_interval_ms,
             "timeout": timeout,
             "deadline": deadline,
@@ -99,17 +105,73 @@ class FakeTaskHandle(RecordingHandle):
         }
         return await self._run((condition,), one(condition), name_of(condition), options)
 
-    async def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
-        """Call the conditions until one holds: see `TaskHandle.wait_any`."""
-        several = Several("wait_any", conditions, needs_all=False)
+    async def wait_any(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
+        """Wait until the first of several happens: see `TaskHandle.wait_any`."""
+        several = Several("wait_any", self.world.conditions(awaited), needs_all=False)
         found: tuple[int, Any] = await self._run(several.conditions, each_of(several), repr(several), options)
         return found
 
-    async def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
-        """Call the conditions until each has held: see `TaskHandle.wait_all`."""
-        several = Several("wait_all", conditions, needs_all=True)
+    async def wait_all(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Wait until each of several has happened: see `TaskHandle.wait_all`."""
+        several = Several("wait_all", self.world.conditions(awaited), needs_all=True)
         found: list[Any] = await self._run(several.conditions, each_of(several), repr(several), options)
         return found
+
+    async def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
+        """Let the time pass: see `TaskHandle.defer_for`."""
+        await self._until(self.clock.time() + check_duration(duration, "the time to wait"), name)
+
+    async def defer_to(self, moment: datetime, *, name: str | None = None) -> None:
+        """Let the time pass: see `TaskHandle.defer_to`."""
+        await self._until(check_moment(moment, "the moment to wait for").timestamp(), name)
+
+    async def _until(self, due_at: float, name: str | None) -> None:
+        interval = self.world.milliseconds_until(due_at)
+        await self.defer_until(self.world.moment(due_at), name=name, poll_interval_ms=interval)
+
+    async def wait_for(
+        self,
+        signal: str,
+        *,
+        model: Any = None,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+    ) -> Any:
+        """Take a signal that the test has sent with `send_signal`: see `TaskHandle.wait_for`."""
+        found = self.world.signal(signal, model)
+        return await self.defer_until(found, timeout=timeout, deadline=deadline, default=default)
+
+    async def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
+        """Take an answer that the test has given with `answer`: see `TaskHandle.request_input`."""
+        self.questions.append(question)
+        found = self.world.question(question, model, options.get("to", ()))
+        return await self.defer_until(found, **answer_options(options))
+
+    async def request_approval(self, question: str, **options: Unpack[AnswerOptions]) -> bool:
+        """Take an answer that the test has given with `answer`: see `TaskHandle.request_approval`."""
+        approved: bool = await self.request_input(question, model=bool, **options)
+        return approved
+
+    async def checkpoint(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        key: str | None = None,
+        model: Any = None,
+        at_most_once: bool = False,  # noqa: ARG002 - nothing dies here
+    ) -> Any:
+        """Do a step, once a handle: see `TaskHandle.checkpoint`."""
+        step = self.enter(name, key)
+        try:
+            text = self.world.result(step)
+            if text is None:
+                value = function()
+                text = self.world.keep(step, model, await value if inspect.isawaitable(value) else value)
+            return step.result(model, text)
+        finally:
+            step.leave()
 
     async def yield_slot(self) -> None:
         """Count the call, and let the other tasks of the event loop go first."""
@@ -134,7 +196,7 @@ class FakeTaskHandle(RecordingHandle):
                 await anyio.lowlevel.checkpoint()  # whoever is to make the condition true gets a turn
                 condition = calls.send(answer)
         except StopIteration as end:
-            return end.value
+            return value_of(end.value)
         finally:
             calls.close()
 
@@ -175,6 +237,7 @@ class FakeBlockingTaskHandle(RecordingHandle):
         self,
         condition: Condition,
         *,
+        name: str | None = None,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
@@ -187,6 +250,7 @@ class FakeBlockingTaskHandle(RecordingHandle):
             AssertionError: It has not held in `max_polls` polls, and there is no time limit.
         """
         options: WaitOptions = {
+            "name": name,
             "poll_interval_ms": poll_interval_ms,
             "timeout": timeout,
             "deadline": deadline,
@@ -195,17 +259,72 @@ class FakeBlockingTaskHandle(RecordingHandle):
         }
         return self._run((condition,), one(condition), name_of(condition), options)
 
-    def wait_any(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
-        """Call the conditions until one holds: see `TaskHandle.wait_any`."""
-        several = Several("wait_any", conditions, needs_all=False)
+    def wait_any(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
+        """Wait until the first of several happens: see `TaskHandle.wait_any`."""
+        several = Several("wait_any", self.world.conditions(awaited), needs_all=False)
         found: tuple[int, Any] = self._run(several.conditions, each_of(several), repr(several), options)
         return found
 
-    def wait_all(self, conditions: Sequence[Condition], **options: Unpack[WaitOptions]) -> list[Any]:
-        """Call the conditions until each has held: see `TaskHandle.wait_all`."""
-        several = Several("wait_all", conditions, needs_all=True)
+    def wait_all(self, awaited: Sequence[Awaited], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Wait until each of several has happened: see `TaskHandle.wait_all`."""
+        several = Several("wait_all", self.world.conditions(awaited), needs_all=True)
         found: list[Any] = self._run(several.conditions, each_of(several), repr(several), options)
         return found
+
+    def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
+        """Let the time pass: see `TaskHandle.defer_for`."""
+        self._until(self.clock.time() + check_duration(duration, "the time to wait"), name)
+
+    def defer_to(self, moment: datetime, *, name: str | None = None) -> None:
+        """Let the time pass: see `TaskHandle.defer_to`."""
+        self._until(check_moment(moment, "the moment to wait for").timestamp(), name)
+
+    def _until(self, due_at: float, name: str | None) -> None:
+        interval = self.world.milliseconds_until(due_at)
+        self.defer_until(self.world.moment(due_at), name=name, poll_interval_ms=interval)
+
+    def wait_for(
+        self,
+        signal: str,
+        *,
+        model: Any = None,
+        timeout: float | timedelta | None = None,
+        deadline: datetime | None = None,
+        default: Any = RAISE,
+    ) -> Any:
+        """Take a signal that the test has sent with `send_signal`: see `TaskHandle.wait_for`."""
+        found = self.world.signal(signal, model)
+        return self.defer_until(found, timeout=timeout, deadline=deadline, default=default)
+
+    def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
+        """Take an answer that the test has given with `answer`: see `TaskHandle.request_input`."""
+        self.questions.append(question)
+        found = self.world.question(question, model, options.get("to", ()))
+        return self.defer_until(found, **answer_options(options))
+
+    def request_approval(self, question: str, **options: Unpack[AnswerOptions]) -> bool:
+        """Take an answer that the test has given with `answer`: see `TaskHandle.request_approval`."""
+        approved: bool = self.request_input(question, model=bool, **options)
+        return approved
+
+    def checkpoint(
+        self,
+        name: str,
+        function: Callable[[], Any],
+        *,
+        key: str | None = None,
+        model: Any = None,
+        at_most_once: bool = False,  # noqa: ARG002 - nothing dies here
+    ) -> Any:
+        """Do a step, once a handle: see `TaskHandle.checkpoint`."""
+        step = self.enter(name, key)
+        try:
+            text = self.world.result(step)
+            if text is None:
+                text = self.world.keep(step, model, function())
+            return step.result(model, text)
+        finally:
+            step.leave()
 
     def yield_slot(self) -> None:
         """Count the call."""
@@ -230,7 +349,7 @@ class FakeBlockingTaskHandle(RecordingHandle):
                         answer = portal.call(_awaited, answer[0])
                     condition = calls.send(answer)
             except StopIteration as end:
-                return end.value
+                return value_of(end.value)
 
 
 def _called(condition: Condition) -> Answer:

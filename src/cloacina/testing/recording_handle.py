@@ -12,12 +12,15 @@ from cloacina.execution.waiting.combined import FailedRound
 from cloacina.execution.waiting.wording import count, failure_of, limit_of
 from cloacina.handle import RAISE
 from cloacina.testing.polling import RecordedWait
+from cloacina.testing.stand_in_world import World
 from cloacina.testing.virtual_clock import VirtualClock
+from cloacina.waits import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
 
+    from cloacina.execution.checkpoints import Checkpoint
     from cloacina.execution.waiting.answers import Answer
     from cloacina.handle import Condition
     from cloacina.testing.polling import Calls
@@ -46,6 +49,36 @@ class RecordingHandle:
         self.clock = clock or VirtualClock()
         self.waits: list[RecordedWait] = []
         self.yields = 0
+        self.questions: list[str] = []
+        self.world = World(self.clock)
+
+    def send_signal(self, name: str, payload: Any = None) -> None:
+        """Let a signal be there, for the task's next wait for it.
+
+        Args:
+            name: The signal's name.
+            payload: What it tells: a JSON value.
+        """
+        self.world.send(name, payload)
+
+    def answer(self, value: Any) -> None:
+        """Let the answer to the task's next question be there.
+
+        Args:
+            value: A JSON value.
+        """
+        self.world.answer(value)
+
+    def idempotency_key(self, name: str, key: str | None = None) -> str:
+        """Return the key: see `TaskHandle.idempotency_key`."""
+        check_name(name, "an idempotency key")
+        task_execution_id = self.task_execution_id()
+        return f"{task_execution_id}:{name}" if key is None else f"{task_execution_id}:{name}:{key}"
+
+    def enter(self, name: str, key: str | None) -> Checkpoint:
+        """Return a checkpoint to be left again."""
+        self._refuse_if_consumed()
+        return self.world.enter(name, key)
 
     @property
     def attempt(self) -> int:
@@ -71,8 +104,9 @@ class RecordingHandle:
         self,
         conditions: Sequence[Condition],
         poll: Callable[[], Calls],
-        name: str,
+        label: str,
         *,
+        name: str | None = None,
         poll_interval_ms: int = 1000,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
@@ -84,14 +118,17 @@ class RecordingHandle:
         Args:
             conditions: What is waited for.
             poll: Asks each of them once.
-            name: What messages call all of them.
-            poll_interval_ms: As for `TaskHandle.defer_until`, and so are the others.
+            label: What messages call all of them.
+            name: As for `TaskHandle.defer_until`, and so are the others.
+            poll_interval_ms: See there.
             timeout: See there.
             deadline: See there.
             default: See there.
             tolerate_errors: See there.
         """
         self._refuse_if_unusable()
+        if name is not None:
+            check_name(name, "a wait")
         for condition in conditions:
             check_polling(condition, poll_interval_ms, tolerate_errors)
         limit = time_limit(timeout, deadline, self.clock.time())
@@ -101,7 +138,7 @@ class RecordingHandle:
         self.waits.append(wait)
         self._is_waiting = True
         try:
-            return (yield from self._polls(wait, poll, name, default, deadline))
+            return (yield from self._polls(wait, poll, label, default, deadline))
         finally:
             self._is_waiting = False
             self._is_slot_held = True

@@ -7,16 +7,21 @@ import math
 import reprlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.errors import InvalidOption, InvalidWait
 from cloacina.execution.waiting.answers import RETURN_INSTEAD
 from cloacina.execution.waiting.wording import given
 from cloacina.membrane import name_of
 from cloacina.retry import LONGEST, seconds
+from cloacina.waits import After, At, Signal
 
 if TYPE_CHECKING:
     from cloacina.handle import Condition
+
+
+SOURCES: Final = (Signal, At, After)
+"""What `wait_any` and `wait_all` take beside conditions."""
 
 
 def check_polling(condition: Condition, poll_interval_ms: int, tolerate_errors: int) -> None:
@@ -56,23 +61,23 @@ def check_condition(condition: Condition) -> None:
     raise InvalidWait(message)
 
 
-def check_conditions(conditions: Iterable[Condition]) -> list[Condition]:
-    """Return the conditions of a wait for several.
+def check_awaited(awaited: Iterable[Condition | Signal | At | After]) -> list[Condition | Signal | At | After]:
+    """Return what a wait for several waits for.
 
     Raises:
-        InvalidWait: They are no list of functions, or none.
+        InvalidWait: They are no list of functions, signals and times, or none.
     """
-    found: Any = conditions
-    is_one = callable(found) or not isinstance(found, Iterable)
-    checked: list[Condition] = [] if is_one else list(conditions)
+    found: Any = awaited
+    is_one = callable(found) or isinstance(found, SOURCES) or not isinstance(found, Iterable)
+    checked: list[Condition | Signal | At | After] = [] if is_one else list(awaited)
     if not checked:
         message = (
-            "a wait for several takes one list of functions, such as [path.exists, job.is_done]; "
-            f"got {given(conditions)}"
+            f"a wait for several takes one list of functions, such as [path.exists, job.is_done]; got {given(awaited)}"
         )
         raise InvalidWait(message)
-    for condition in checked:
-        check_condition(condition)
+    for each in checked:
+        if not isinstance(each, SOURCES):
+            check_condition(each)
     return checked
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.execution.waiting.answers import NoAnswer, Pending, answer_of
-from cloacina.execution.waiting.arguments import check_conditions, returns_awaitable
+from cloacina.execution.waiting.arguments import SOURCES, check_awaited, returns_awaitable
 from cloacina.membrane import name_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cloacina.execution.waiting.answers import Answer
     from cloacina.execution.waiting.conditions import ConditionThreads
     from cloacina.handle import Condition
+    from cloacina.waits import After, At, Signal
 
 _SHOWN: Final = 5
 
@@ -39,32 +40,44 @@ class FailedRound(Exception):
 
 
 class Several:
-    """What is known of several conditions.
+    """What is known of several things that are waited for.
 
     Args:
         method: The method of the handle that waits for them.
-        conditions: The conditions.
+        awaited: Conditions, signals and times.
         needs_all: Whether each has to have held once, or one is enough.
 
+    Attributes:
+        conditions: Those that are polled.
+        sources: The others, each with its index among all.
+        values: What has held, by index among all, when all are needed.
+
     Raises:
-        InvalidWait: They are no list of functions, or none.
+        InvalidWait: They are no list of functions, signals and times, or none.
     """
 
-    def __init__(self, method: str, conditions: Iterable[Condition], *, needs_all: bool) -> None:
-        self.conditions = check_conditions(conditions)
+    def __init__(self, method: str, awaited: Iterable[Condition | Signal | At | After], *, needs_all: bool) -> None:
+        self._awaited = check_awaited(awaited)
+        self.sources = [(index, each) for index, each in enumerate(self._awaited) if isinstance(each, SOURCES)]
+        polled = [(index, each) for index, each in enumerate(self._awaited) if not isinstance(each, SOURCES)]
+        self.conditions: list[Condition] = [condition for _, condition in polled]
+        self._indices = [index for index, _ in polled]
         self._method = method
         self._needs_all = needs_all
-        self._values: dict[int, Any] = {}
+        self.values: dict[int, Any] = {}
         self._errors_in_a_row = [0] * len(self.conditions)
 
+    def __len__(self) -> int:
+        return len(self._awaited)
+
     def __repr__(self) -> str:
-        names = [name_of(condition) for condition in islice(self.conditions, _SHOWN)]
-        if (more := len(self.conditions) - len(names)) > 0:
+        names = [repr(each) if isinstance(each, SOURCES) else name_of(each) for each in islice(self._awaited, _SHOWN)]
+        if (more := len(self) - len(names)) > 0:
             names.append(f"and {more} more")
         return f"{self._method}([{', '.join(names)}])"
 
     def round(self) -> Generator[int, Answer, Any]:
-        """Yield the index of each condition that is to be asked, and be sent its answer.
+        """Yield the place of each condition that is to be asked, and be sent its answer.
 
         Returns:
             What the wait returns, or None.
@@ -74,27 +87,28 @@ class Several:
         """
         failed: FailedRound | None = None
         errors = 0
-        for index, condition in enumerate(self.conditions):
-            if index in self._values:
+        for place, condition in enumerate(self.conditions):
+            index = self._indices[place]
+            if index in self.values:
                 continue
-            value, error = yield index
+            value, error = yield place
             if error is not None:
                 errors += 1
-                self._errors_in_a_row[index] += 1
-                round_ = FailedRound(condition, error, self._errors_in_a_row[index])
+                self._errors_in_a_row[place] += 1
+                round_ = FailedRound(condition, error, self._errors_in_a_row[place])
                 if failed is None or _severity(round_) > _severity(failed):
                     failed = round_
                 continue
-            self._errors_in_a_row[index] = 0
+            self._errors_in_a_row[place] = 0
             if value is not None:
                 if not self._needs_all:
                     return index, value
-                self._values[index] = value
+                self.values[index] = value
         if failed is not None:
             failed.errors = errors
             raise failed
-        if len(self._values) == len(self.conditions):
-            return [self._values[index] for index in range(len(self.conditions))]
+        if len(self.values) == len(self):
+            return [self.values[index] for index in range(len(self))]
         return None
 
 
@@ -123,16 +137,16 @@ class Combination:
     async def __call__(self) -> Any:
         """Ask each condition once, and return what the wait returns, or None."""
         asked = self._several.round()
-        index = next(asked)
         try:
+            place = next(asked)
             while True:
-                index = asked.send(await self._answer(index))
+                place = asked.send(await self._answer(place))
         except StopIteration as end:
             return end.value
 
-    async def _answer(self, index: int) -> Answer:
-        condition = self._several.conditions[index]
-        if self._is_async[index]:
+    async def _answer(self, place: int) -> Answer:
+        condition = self._several.conditions[place]
+        if self._is_async[place]:
             return await answer_of(condition, self._loop)
         value, error = await self._threads.call(condition, is_urgent=self.is_urgent)
         return await answer_of(value, self._loop) if type(value) is Pending else (value, error)

@@ -45,7 +45,13 @@ class PollFlush:
         # The moments of the next polls are of the wall clock: when that was set, all that are stored are wrong.
         is_clock_set = abs(ahead - self._wall_clock_ahead) > _NOTICED_SECONDS
         self._wall_clock_ahead = ahead
-        self._pending = iter([wait for wait in waits if is_clock_set or wait.polls != wait.flushed_polls])
+        self._pending = iter(
+            [
+                wait
+                for wait in waits
+                if (polling := wait.polling) is not None and (is_clock_set or polling.polls != polling.flushed_polls)
+            ]
+        )
         self._go_on()
 
     def _go_on(self) -> None:

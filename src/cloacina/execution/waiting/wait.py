@@ -1,44 +1,38 @@
-"""One wait: a condition that is polled until it holds, its time is up, or it fails too often.
+"""One wait of a task: what happens to it goes through the table of `machine`, and this is what is done about it.
 
-A wait goes through these phases; its task holds a slot in the first and after the last::
-
-    first call ──met, failed or out of time──────────────────────────▶ over
-        │ not met                                                        ▲
-        ▼                                                                │
-    wanting a place (only a thread) ──met, failed or out of time─────────┘
-        │
-        ▼
-    waiting ──met, failed or out of time──▶ resuming ──slot granted──▶ over
-        │                                       │
-        └──────────────cancelled────────────────┴────────────────────▶ abandoned, without a slot
-
-A cancelled attempt abandons its wait. When only a scope of the body's own was cancelled, the wait is left by way of
-resuming, because the body goes on.
-
+What is waited for is a condition that is polled, or sources that tell by themselves (a signal, a moment), or both.
 Synchronous conditions are called in a thread, and the waiting task sleeps through all of it. What has to be awaited is
 awaited by the waiting task itself, within its own cancel scopes and context variables.
+
+A cancelled attempt leaves its wait. When only a scope of the body's own was cancelled, the wait is left by way of
+queueing for a slot, because the body goes on.
 """
 
 from __future__ import annotations
 
-import contextvars
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, cast
 
 import anyio.lowlevel
 
-from cloacina.errors import ConditionError, WaitTimeout
-from cloacina.execution.waiting.answers import NoAnswer, Pending, answer_of, call_condition
-from cloacina.execution.waiting.arguments import returns_awaitable
+from cloacina.context import encode
+from cloacina.errors import ConditionError, NotJSONSerializable, WaitTimeout
+from cloacina.execution.ids import new_id
+from cloacina.execution.memos import Memo
+from cloacina.execution.waiting.answers import Pending, answer_of
 from cloacina.execution.waiting.combined import Combination, FailedRound
+from cloacina.execution.waiting.machine import ROWS, Action, Event, State
+from cloacina.execution.waiting.payloads import validated
+from cloacina.execution.waiting.sources import Met
 from cloacina.execution.waiting.timers import Timer
 from cloacina.execution.waiting.wording import count, failure_of, limit_of
 from cloacina.handle import RAISE
-from cloacina.membrane import describe, name_of
+from cloacina.membrane import name_of
 from cloacina.store import changes
 from cloacina.store.records import WaitPhase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from anyio import CancelScope
@@ -48,8 +42,13 @@ if TYPE_CHECKING:
     from cloacina.execution.slots import SlotToken
     from cloacina.execution.waiting.answers import Answer
     from cloacina.execution.waiting.places import Places
+    from cloacina.execution.waiting.polling import Polling
+    from cloacina.execution.waiting.sources import Source
     from cloacina.handle import Condition
     from cloacina.store.changes import Change
+    from cloacina.store.records import WaitKind
+
+P = ParamSpec("P")
 
 LAST_CALL_SECONDS = 1.0
 """How long a call that runs when the time is up may still take to answer."""
@@ -57,81 +56,102 @@ LAST_CALL_SECONDS = 1.0
 MET, TIMED_OUT, FAILED, CANCELLED = "met", "timeout", "error", "cancelled"
 
 
+def _fails_alone(callback: Callable[Concatenate[Wait, P], None]) -> Callable[Concatenate[Wait, P], None]:
+    """Let an error of the engine's own in a callback fail the execution whose wait it is: others are due as well."""
+
+    @wraps(callback)
+    def guarded(wait: Wait, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(wait, *args, **kwargs)
+        except Exception as failure:  # noqa: BLE001 - handed on whole
+            wait._attempt.fail(failure)  # noqa: SLF001 - this module's own class
+
+    return guarded
+
+
+class Awaited(NamedTuple):
+    """What a wait is for.
+
+    Attributes:
+        kind: What kind of thing.
+        name: Its name; '' for none.
+        polling: The condition that is polled, if there is one.
+        source: What tells by itself, if anything does.
+        due_at: The moment, of a wait for one.
+        question: What a person is asked, JSON.
+        row_id: The id of its row in the store; None for a new one.
+        model: What the value of a signal or an answer is read as, when the body is run again.
+    """
+
+    kind: WaitKind
+    name: str
+    polling: Polling | None
+    source: Source | None
+    due_at: float | None = None
+    question: str | None = None
+    row_id: str = ""
+    model: Any = None
+
+
 class Wait(Timer):
     """A wait of one attempt. As a timer, it fires when the next poll is due.
 
     Args:
         attempt: Whose wait it is.
-        condition: Called until it returns something truthy.
-        poll_interval_ms: Milliseconds from an answer to the next call.
+        awaited: What it is for.
+        ordinal: Which of its kind and name it is in the task's body, from 1.
+        memo: What the store holds of it, when the body is run again.
         time_limit: Seconds from now until the wait is out of time; None for no limit.
         deadline: The moment at which it is, when the limit is one of the wall clock.
-        tolerate_errors: How many errors in a row the condition may raise.
     """
 
     __slots__ = (
-        "_answer_is_out",
         "_attempt",
         "_began_at",
         "_call",
         "_call_scope",
-        "_errors_in_a_row",
-        "_failed",
-        "_is_last_call",
-        "_is_over",
         "_is_parked",
+        "_is_stored",
         "_limit",
+        "_met",
+        "_moves",
+        "_ordinal",
+        "_state",
         "_timeout",
         "_token",
-        "_tolerate_errors",
         "_turn",
-        "_value",
-        "condition",
-        "context",
+        "awaited",
         "deadline",
-        "errors",
-        "flushed_polls",
         "id",
-        "is_async",
-        "last_error",
         "outcome",
         "phase",
-        "poll_interval_ms",
-        "polls",
+        "polling",
     )
 
     def __init__(
         self,
         attempt: Attempt,
-        condition: Condition,
+        awaited: Awaited,
         *,
-        poll_interval_ms: int,
+        ordinal: int,
+        memo: Memo | None,
         time_limit: float | None,
         deadline: datetime | None,
-        tolerate_errors: int,
     ) -> None:
         self._bucket = None
         self._attempt = attempt
+        self.awaited = awaited
+        self.polling = awaited.polling
+        self._ordinal = ordinal
+        self._state = State.FIRST
         self._token: SlotToken | None = None
         self._began_at = 0.0
-        self.condition = condition
-        self.context = contextvars.copy_context()
-        self.is_async = returns_awaitable(condition)
-        self.poll_interval_ms = poll_interval_ms
-        self._tolerate_errors = tolerate_errors
-        self.id = ""
+        self._is_stored = memo is not None
+        self.id = awaited.row_id if memo is None else memo.id
         self.phase: WaitPhase | None = None
         self.outcome: str | None = None
-        self.polls = 0
-        self.flushed_polls = 0
-        self.errors = 0
-        self.last_error: str | None = None
-        self._errors_in_a_row = 0
-        self._value: Any = None
-        self._failed: FailedRound | None = None
-        self._answer_is_out = False
-        self._is_last_call = False
-        self._is_over = False
+        self._met: Met | None = None
+        self._moves = False
         self._is_parked = False
         self._call: Condition | Pending | None = None
         self._call_scope: CancelScope | None = None
@@ -139,15 +159,29 @@ class Wait(Timer):
         self._limit = deadline or time_limit
         self._timeout: Timer | None = None
         self.deadline: float | None = None
-        if time_limit is not None:
-            resources = attempt.resources
-            self.deadline = deadline.timestamp() if deadline else resources.clock.time() + time_limit
+        if memo is not None:
+            self._began_at = memo.started_at
+        if memo is not None and memo.outcome is not None:
+            self._replay(memo)
+        elif time_limit is not None:
+            self._limit_time(time_limit, deadline)
+
+    def _limit_time(self, time_limit: float, deadline: datetime | None) -> None:
+        resources = self._attempt.resources
+        self.deadline = resources.clock.time() + time_limit if deadline is None else deadline.timestamp()
+        if not time_limit:
             # Without any time, the first call is the last one.
-            self._is_last_call = not time_limit
-            if deadline and time_limit:
-                self._timeout = resources.timers.call_at(self.deadline, self._time_is_up)
-            else:
-                self._timeout = resources.timers.call_after(time_limit or LAST_CALL_SECONDS, self._time_is_up)
+            self._state = State.FIRST_LAST
+            self._timeout = resources.timers.call_after(LAST_CALL_SECONDS, self._patience_is_up)
+        elif deadline is None:
+            self._timeout = resources.timers.call_after(time_limit, self._time_is_up)
+        else:
+            self._timeout = resources.timers.call_at(self.deadline, self._time_is_up)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store has a row of it."""
+        return self._is_stored
 
     @property
     def next_poll_at(self) -> float | None:
@@ -157,28 +191,40 @@ class Wait(Timer):
 
     # What the handle does with a wait, in this order.
 
-    async def call_once(self) -> bool:
-        """Call the condition once, at once, while the slot is still held.
+    async def look(self) -> bool:
+        """Look at what is waited for once, at once, while the slot is still held.
 
         Returns:
             True when that ends the wait.
         """
-        self._begin_call()
-        await self._until_over()
+        if self.outcome is not None:  # The body has been here before.
+            await anyio.lowlevel.checkpoint()
+            return True
+        source = self.awaited.source
+        if source is not None and (met := source.look()) is not None:
+            self._is_met(met)
+        elif self.polling is not None:
+            self._ask()
+        else:
+            if source is not None:
+                source.start(self._is_met)
+            self._on(Event.NOT_MET)
+        await self._until_told()
         return self.outcome is not None
 
     async def until_placed(self, places: Places) -> bool:
         """Wait for a place to park in, the slot still held.
 
         Returns:
-            False when the wait is over without one: its time was up.
+            False when the wait is over without one: it was met, or its time was up.
 
         Raises:
             HandleConsumed: The task has ended without its wait.
         """
-        self._is_over = False
-        places.claim(self._attempt.token, self)
-        await self._until_over()
+        if self.outcome is None:
+            self._moves = False
+            places.claim(self._attempt.token, self)
+            await self._until_told()
         self._attempt.refuse_if_over()
         return self.outcome is None
 
@@ -187,25 +233,22 @@ class Wait(Timer):
         self._go_on()
 
     async def until_over(self, token: SlotToken) -> None:
-        """Poll the condition until the wait is over, and queue for a slot; return when the token holds one.
+        """Wait until the wait is over and the token holds a slot again.
 
         Raises:
             TaskCancelled: The task was given up in the moment in which the slot was granted.
             HandleConsumed: The task has ended without its wait.
         """
         self._token = token
-        self._is_over = False
-        if not self._answer_is_out:
-            self._schedule()
-        await self._until_over()
+        self._moves = False
+        self._on(Event.PARKED)
+        await self._until_told()
         self._attempt.refuse_if_over()
 
     def abandon(self) -> None:
         """End the wait of a job that the body has left behind: without its task it waits for nothing."""
-        self._disarm()
+        self._on(Event.LEFT)
         self.outcome = CANCELLED
-        if self._token is not None:
-            self._attempt.resources.slots.withdraw(self._token)
         self._attempt.show_abandoned(self)
         self._go_on()
 
@@ -219,23 +262,41 @@ class Wait(Timer):
             WaitTimeout: The time was up.
             ConditionError: The condition raised; that is the cause.
         """
-        if self.outcome == MET:
-            return self._value
-        failed, self._failed = self._failed, None
-        if failed is not None:
+        if self._met is not None:
+            return self._met.value
+        polling = self.polling
+        failed = None if polling is None else polling.failed
+        if polling is not None and failed is not None:
+            polling.failed = None  # A frame and its exception that refer to each other live until the collector comes.
             raise ConditionError(failure_of(failed.condition, failed.error, failed.in_a_row)) from failed.error
         if default is not RAISE:
             return default
-        last_error = f"; last error: {self.last_error}" if self.last_error else ""
-        polls = f"{count(self.polls, 'poll')}, one each {self.poll_interval_ms} ms{last_error}"
-        message = f"the condition {name_of(self.condition)} was not met {limit_of(self._limit or 0)} ({polls})"
-        raise WaitTimeout(message)
+        raise WaitTimeout(self._how_it_timed_out())
+
+    def _replay(self, memo: Memo) -> None:
+        """Take over what the store holds of this wait: the body has gone past it before."""
+        if memo.outcome == MET:
+            value = True if memo.value is None else validated(self.awaited.model, memo.value)
+            self._met = Met(value, memo.value)
+        self.outcome = memo.outcome
+        self._state = State.DONE
+
+    def _how_it_timed_out(self) -> str:
+        limit = limit_of(self._limit or 0)
+        polling = self.polling
+        if polling is None:
+            what = {"signal": f"the signal {self.awaited.name!r} did not come", "question": "nobody answered"}
+            return f"{what.get(self.awaited.kind, 'what was waited for did not happen')} {limit}"
+        last_error = f"; last error: {polling.last_error}" if polling.last_error else ""
+        polls = f"{count(polling.polls, 'poll')}, one each {polling.interval_ms} ms{last_error}"
+        return f"the condition {name_of(polling.condition)} was not met {limit} ({polls})"
 
     # The waiting task's side.
 
-    async def _until_over(self) -> None:
+    async def _until_told(self) -> None:
+        """Sleep until the task is to go on, and await meanwhile what has to be awaited in it."""
         try:
-            while not self._is_over:
+            while not self._moves:
                 if not self._turn.done():
                     self._is_parked = True
                     self._attempt.resources.bodies.rest()
@@ -278,8 +339,13 @@ class Wait(Timer):
         """
         self._unpark()
         self._disarm()
+        self._state = State.GONE
         self.outcome = CANCELLED
-        attempt, token = self._attempt, self._token
+        attempt, token, met = self._attempt, self._token, self._met
+        if met is not None and met.signals and not attempt.is_stopped:
+            self._met = None
+            attempt.memos.forget(self.awaited.kind, self.awaited.name, self._ordinal)
+            self._take_back(met)
         if token is None:
             return  # The slot was not given back yet.
         slots = attempt.resources.slots
@@ -287,27 +353,39 @@ class Wait(Timer):
         if attempt.is_stopped and not slots.withdraw(token):
             attempt.free_slot()
 
+    def _take_back(self, met: Met) -> None:
+        """Store that signals have met nothing after all: a scope of the body's own ended the wait before it heard."""
+        task = self._attempt.task
+        unit = [self.state()] if self._is_stored else []
+        unit += [changes.signal_state(signal.id, task.execution_id, None, None) for signal in met.signals]
+        self._attempt.resources.write(unit)
+        self._give_back(met)
+
     async def _queue_again(self, token: SlotToken) -> None:
         self._turn = self._attempt.resources.loop.one_shot()
         if not self._attempt.resources.slots.is_queued(token):
-            self._reclaim(token)
+            self._queue()
         await self._turn
 
-    # The loop's side: callbacks.
+    # The loop's side: what happens, and what is done about it.
 
+    def _on(self, event: Event) -> None:
+        self._state, actions = ROWS[self._state][event]
+        for action in actions:
+            _DO[action](self)
+
+    @_fails_alone
     def fire(self) -> None:
         """Call the condition: the next poll is due."""
-        try:
-            self._begin_call()
-        except Exception as failure:  # noqa: BLE001 - other timers are due as well
-            self._attempt.fail(failure)
+        self._on(Event.DUE)
 
     def call(self) -> Answer:
-        """Call the condition, in a thread, with the context variables of the one who waits."""
-        if self.outcome is not None:  # It ended while the question stood in line.
+        """Call the condition, in a thread; for the threads that call conditions."""
+        if self.outcome is not None or self.polling is None:  # It ended while the question stood in line.
             return None, None
-        return self.context.run(call_condition, self.condition)
+        return self.polling.call()
 
+    @_fails_alone
     def answered(self, value: Any, error: BaseException | None) -> None:
         """Take a condition's answer from its thread."""
         try:
@@ -321,77 +399,147 @@ class Wait(Timer):
         except Exception as failure:  # noqa: BLE001 - other answers have come as well
             self._attempt.fail(failure)
 
+    @_fails_alone
+    def slot_granted(self) -> None:
+        """Go on, the token holds a slot again: unless something has to be stored before that."""
+        if self._state is State.GONE:
+            self._go_on()
+        else:
+            self._on(Event.GRANTED)
+
     def _take(self, value: Any, error: BaseException | None) -> None:
         """Judge an answer."""
-        self._answer_is_out = False
-        if self.outcome is not None:
+        polling = self.polling
+        if self.outcome is not None or polling is None:
             return
-        self.polls += 1
-        if error is not None:
-            in_a_row = self._errors_in_a_row + 1
-            failed = error if type(error) is FailedRound else FailedRound(self.condition, error, in_a_row)
-            self._errors_in_a_row = failed.in_a_row
-            self.errors += failed.errors
-            self.last_error = describe(failed.error)
-            if failed.in_a_row > self._tolerate_errors or type(failed.error) is NoAnswer:
-                self._failed = failed
-                self._end(FAILED)
-                return
-            if self.phase is not None:
+        errors = polling.errors
+        event = polling.judge(value, error)
+        if event is Event.MET:
+            self._is_met(Met(value, None))
+            return
+        if event is Event.FAILED:
+            self.outcome = FAILED
+        elif self.phase is not None:
+            if polling.errors != errors:
                 self._attempt.resources.write((self.state(),))
-        elif value is not None:
-            self._value = value
-            self._end(MET)
-            return
-        else:
-            self._errors_in_a_row = 0
-        if self._is_last_call:
-            self._end(TIMED_OUT)
-        elif self.phase is None:
-            self._go_on()
-        else:
-            self._schedule()
             self._attempt.resources.poll_flush.schedule()
+        elif self._state is State.FIRST and self.awaited.source is not None:
+            self.awaited.source.start(self._is_met)
+        self._on(event)
 
-    def _time_is_up(self) -> None:
-        """Call the condition one last time; a call that is out already may be that one."""
-        try:
-            if self._is_last_call:
-                self._end(TIMED_OUT)
-                if self._call_scope is not None:
-                    self._call_scope.cancel()
+    @_fails_alone
+    def _is_met(self, met: Met) -> None:
+        """Take what the wait is met with."""
+        if self.outcome is not None:
+            self._give_back(met)
+            return
+        if self.awaited.name and met.text is None:
+            try:
+                met = met._replace(text=encode(met.value, f"the value of the wait {self.awaited.name!r}"))
+            except NotJSONSerializable as error:
+                self._fail(error)
                 return
-            self._is_last_call = True
-            timers = self._attempt.resources.timers
-            if not self._answer_is_out:
-                timers.disarm(self)
-                self._begin_call()
-            if self.outcome is None:
-                self._timeout = timers.call_after(LAST_CALL_SECONDS, self._time_is_up)
-        except Exception as failure:  # noqa: BLE001 - other timers are due as well
-            self._attempt.fail(failure)
+        self._met = met
+        self.outcome = MET
+        self._on(Event.MET if met.text is None else Event.MET_TO_STORE)
 
-    def _end(self, outcome: str) -> None:
-        self._disarm()
-        self.outcome = outcome
-        if self._token is None:
-            self._go_on()
-        else:
-            self._reclaim(self._token)
+    def _fail(self, error: NotJSONSerializable) -> None:
+        polling = self.polling
+        if polling is not None:  # Only a condition returns what JSON cannot hold.
+            polling.failed = FailedRound(polling.condition, error, 1)
+        self.outcome = FAILED
+        self._on(Event.FAILED)
 
-    def _reclaim(self, token: SlotToken) -> None:
+    def _give_back(self, met: Met) -> None:
+        """Let signals be for the next who waits for them: the body has not seen them."""
+        for signal in reversed(met.signals):
+            self._attempt.inbox.put_back(signal)
+
+    @_fails_alone
+    def _time_is_up(self) -> None:
+        self._on(Event.PATIENCE_UP if self.polling is None else Event.TIME_UP)
+
+    @_fails_alone
+    def _patience_is_up(self) -> None:
+        self._on(Event.PATIENCE_UP)
+
+    # The actions.
+
+    def _ask(self) -> None:
+        polling = cast("Polling", self.polling)
+        # A slot is held meanwhile, or time is up.
+        is_urgent = self.phase is None or self._state is State.LAST
+        if not polling.is_async:
+            self._attempt.resources.conditions.ask(self, is_urgent=is_urgent)
+            return
+        if isinstance(polling.condition, Combination):
+            polling.condition.is_urgent = is_urgent
+        self._call = polling.condition
+        self._wake()
+
+    def _poll_later(self) -> None:
+        if self.polling is not None:
+            self._attempt.resources.timers.arm(self, self.polling.interval_ms / 1000)
+
+    def _be_patient(self) -> None:
+        self._timeout = self._attempt.resources.timers.call_after(LAST_CALL_SECONDS, self._patience_is_up)
+
+    def _disarm(self) -> None:
+        timers = self._attempt.resources.timers
+        timers.disarm(self)
+        if self._timeout is not None:
+            timers.disarm(self._timeout)
+            self._timeout = None
+        if self.awaited.source is not None:
+            self.awaited.source.stop()
+
+    def _cancel_call(self) -> None:
+        if self._call_scope is not None:
+            self._call_scope.cancel()
+
+    def _timed_out(self) -> None:
+        self.outcome = TIMED_OUT
+
+    def _store(self) -> None:
+        """Store what it was met with, and that the signals are used up: one unit, awaited before the task goes on."""
+        attempt, awaited, met = self._attempt, self.awaited, cast("Met", self._met)
+        task = attempt.task
+        now = attempt.resources.clock.time()
+        unit: list[Change] = []
+        if not self._is_stored:
+            self.id = self.id or new_id()
+            unit.append(self.creation(now))
+        unit.append(self.state(now if self.phase is None else None))
+        unit += [changes.signal_state(signal.id, task.execution_id, now, self.id) for signal in met.signals]
+        attempt.resources.write(unit, partial(self._on, Event.STORED))
+        memo = Memo(
+            awaited.kind,
+            awaited.name,
+            self._ordinal,
+            task.attempt,
+            self.outcome,
+            met.text,
+            self.id,
+            self._began_at,
+            self.deadline,
+            awaited.due_at,
+        )
+        attempt.memos.add(memo)
+
+    def _queue(self) -> None:
+        token = cast("SlotToken", self._token)
         resources = self._attempt.resources
         self._attempt.show_resuming(self)
         resources.slots.claim(token, self)
         if not token.is_held():
             resources.places.is_leaving(token)
 
-    def slot_granted(self) -> None:
-        """Let the task go on: its token holds a slot again."""
-        self._go_on()
+    def _leave_queue(self) -> None:
+        if self._token is not None:
+            self._attempt.resources.slots.withdraw(self._token)
 
     def _go_on(self) -> None:
-        self._is_over = True
+        self._moves = True
         self._wake()
 
     def _wake(self) -> None:
@@ -404,34 +552,13 @@ class Wait(Timer):
             self._is_parked = False
             self._attempt.resources.bodies.go_on()
 
-    def _begin_call(self) -> None:
-        self._answer_is_out = True
-        # A slot is held meanwhile, or time is up.
-        is_urgent = self.phase is None or self._is_last_call
-        if not self.is_async:
-            self._attempt.resources.conditions.ask(self, is_urgent=is_urgent)
-            return
-        if isinstance(self.condition, Combination):
-            self.condition.is_urgent = is_urgent
-        self._call = self.condition
-        self._wake()
-
-    def _schedule(self) -> None:
-        self._attempt.resources.timers.arm(self, self.poll_interval_ms / 1000)
-
-    def _disarm(self) -> None:
-        timers = self._attempt.resources.timers
-        timers.disarm(self)
-        if self._timeout is not None:
-            timers.disarm(self._timeout)
-            self._timeout = None
-
     # What the store holds of it.
 
     def creation(self, at: float) -> Change:
         """Return the change that stores this wait as begun."""
         self._began_at = at
-        task = self._attempt.task
+        self._is_stored = True
+        task, awaited = self._attempt.task, self.awaited
         return changes.new_wait(
             self.id,
             task.execution_id,
@@ -440,22 +567,45 @@ class Wait(Timer):
             WaitPhase.WAITING,
             at,
             self.deadline,
-            self.poll_interval_ms,
+            None if self.polling is None else self.polling.interval_ms,
+            kind=awaited.kind,
+            name=awaited.name,
+            ordinal=self._ordinal,
+            attempt=task.attempt,
+            due_at=awaited.due_at,
+            question_json=awaited.question,
         )
 
     def state(self, ended_at: float | None = None) -> Change:
         """Return the change that stores this wait as it is."""
         next_poll_at = self.next_poll_at
-        if next_poll_at is not None:  # Otherwise it is stored again when the next poll is planned.
-            self.flushed_polls = self.polls
+        polling, met = self.polling, self._met
+        if polling is not None and next_poll_at is not None:  # Otherwise it is stored when the next poll is planned.
+            polling.flushed_polls = polling.polls
         return changes.wait_state(
             self.id,
             self._attempt.task.execution_id,
-            self.phase or WaitPhase.WAITING,
-            self.polls,
+            self.phase or (WaitPhase.WAITING if ended_at is None else WaitPhase.ENDED),
+            0 if polling is None else polling.polls,
             next_poll_at,
-            self.errors,
-            self.last_error,
+            0 if polling is None else polling.errors,
+            None if polling is None else polling.last_error,
             self.outcome,
             None if ended_at is None else max(ended_at, self._began_at),
+            None if met is None else met.text,
+            met.signals[0].id if met is not None and met.signals else None,
         )
+
+
+_DO: Final[dict[Action, Callable[[Wait], None]]] = {
+    Action.ASK: Wait._ask,  # noqa: SLF001 - the table of this module's own class
+    Action.POLL_LATER: Wait._poll_later,  # noqa: SLF001
+    Action.BE_PATIENT: Wait._be_patient,  # noqa: SLF001
+    Action.DISARM: Wait._disarm,  # noqa: SLF001
+    Action.CANCEL_CALL: Wait._cancel_call,  # noqa: SLF001
+    Action.TIMED_OUT: Wait._timed_out,  # noqa: SLF001
+    Action.STORE: Wait._store,  # noqa: SLF001
+    Action.QUEUE: Wait._queue,  # noqa: SLF001
+    Action.LEAVE_QUEUE: Wait._leave_queue,  # noqa: SLF001
+    Action.GO_ON: Wait._go_on,  # noqa: SLF001
+}

@@ -1,0 +1,186 @@
+"""A runner among others at one file: seen to be alive, woken by them, and taking up what nobody owns.
+
+A database in memory has one runner, which lives and dies with it: nobody is told, and there is nothing to take up.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cloacina.errors import StoreError
+from cloacina.membrane import Log
+from cloacina.store import claims
+from cloacina.store.ownership import Place, RunnerLock, remove_leftovers
+from cloacina.store.wake import Listener
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from cloacina.execution.resources import Resources
+    from cloacina.scheduling.scheduler import Scheduler
+    from cloacina.store.claims import StoredExecution
+    from cloacina.store.store import Store
+    from cloacina.workflow import Workflow
+
+logger = Log("cloacina.scheduling")
+
+AT_ONCE = 250
+"""How many executions are taken up in one transaction, before others get a turn."""
+LOOK_AGAIN_SECONDS = 5.0
+"""How often a runner that is not woken looks for executions that nobody owns, and tells that it is at work."""
+
+
+class Claimed(NamedTuple):
+    """What a look for executions has found."""
+
+    executions: list[StoredExecution]
+    dead: list[str]
+
+
+class Claiming:
+    """Takes up executions of the workflows that a runner knows, as long as it is open.
+
+    Args:
+        store: The database, started.
+        scheduler: What runs the executions.
+        resources: What they run on.
+        path: The file of the database.
+        slots: How many slots the runner has, for those who look at runners.
+        version: The version of Cloacina.
+    """
+
+    def __init__(
+        self, store: Store, scheduler: Scheduler, resources: Resources, path: Path, slots: int, version: str
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._resources = resources
+        self._path = path
+        self._slots = slots
+        self._version = version
+        self._known: dict[str, Workflow] = {}
+        self._is_claiming = False
+        self._is_due = False
+        self._is_closed = False
+        self._looked_at = 0.0
+        self._last_signal = 0
+        self._changes = -1
+        self._lock: RunnerLock | None = None
+        self._listener: Listener | None = None
+
+    # ── In the thread that opens and closes ──────────────────────────────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Take the runner's lock, and store that it is there. Blocks.
+
+        Raises:
+            StoreUnavailable: The lock's file cannot be created.
+            StoreWriteFailed: The runner cannot be stored.
+        """
+        runner_id = self._resources.runner_id
+        self._lock = RunnerLock.take(self._path, runner_id)
+        try:
+            listener = self._listener = Listener(self._path, runner_id, self._look, self._listener_failed)
+            register = partial(
+                claims.register_runner,
+                runner_id=runner_id,
+                place=Place.here(),
+                now=self._resources.clock.time(),
+                wake_address=listener.address,
+                max_concurrent_tasks=self._slots,
+                version=self._version,
+            )
+            self._store.transact(register).result()
+            self._last_signal = self._store.database.read(claims.newest_signal)
+            listener.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Store that the runner is there no more, and give up its lock. Blocks."""
+        self._is_closed = True
+        if self._listener is not None:
+            self._listener.close()
+        try:
+            self._store.transact(self._last_words).result()
+        except StoreError as error:
+            logger.warning("that the runner has been left is not stored: %s", error)
+        if self._lock is not None:
+            self._lock.release()
+
+    def _last_words(self, connection: Connection) -> None:
+        """Store that the runner has been left."""
+        claims.tell_runner(connection, self._resources.runner_id, self._resources.clock.time(), status="stopped")
+
+    # ── On the loop's thread ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def know(self, workflow: Workflow) -> None:
+        """Take up executions of a workflow from now on; one of the same name is replaced."""
+        if self._known.get(workflow.name) is not workflow:
+            self._known[workflow.name] = workflow
+            self.look_for_executions()
+
+    def look_for_executions(self) -> None:
+        """Take up what nobody owns; once more when that is going on already."""
+        if self._is_claiming or self._is_closed or self._scheduler.is_closed or not self._known:
+            self._is_due = self._is_claiming
+            return
+        self._is_claiming = True
+        self._is_due = False
+        request = partial(self._claim, workflows=list(self._known), now=self._resources.clock.time())
+        self._store.transact(request, self._claimed)
+
+    def _claim(self, connection: Connection, workflows: list[str], now: float) -> Claimed:
+        runner_id = self._resources.runner_id
+        dead = claims.release_dead(connection, self._path, runner_id, now)
+        return Claimed(claims.claim(connection, runner_id, workflows, AT_ONCE), dead)
+
+    def _claimed(self, done: Future[Claimed]) -> None:
+        self._is_claiming = False
+        if (error := done.exception()) is not None:
+            logger.warning("executions that nobody owns cannot be taken up: %s", error)
+            return
+        found = done.result()
+        for runner_id in found.dead:
+            remove_leftovers(self._path, runner_id)
+        for stored in found.executions:
+            self._scheduler.take_up(stored, self._known[stored.workflow])
+        if found.executions or found.dead:
+            message = "%d executions that nobody owned are taken up; %d runners have died"
+            logger.info(message, len(found.executions), len(found.dead))
+        if self._is_due or len(found.executions) == AT_ONCE:
+            # By way of the loop: those that were taken up have their turn first.
+            self._resources.loop.call_soon(self.look_for_executions)
+
+    # ── In the listener's thread ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _look(self, is_woken: bool) -> None:  # noqa: FBT001 - called by the listener
+        if self._is_closed:
+            return
+        version = self._store.watch.version()
+        if version != self._changes:
+            self._changes = version
+            signals = self._store.database.read(claims.signals_since, self._last_signal)
+            if signals:
+                self._last_signal = signals[-1].seq
+                self._post(partial(self._scheduler.deliver, signals))
+        is_due = monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS
+        if is_woken or is_due:
+            self._post(self.look_for_executions)
+        if is_due:
+            self._looked_at = monotonic()
+            now = self._resources.clock.time()
+            self._store.transact(partial(claims.tell_runner, runner_id=self._resources.runner_id, now=now))
+
+    def _post(self, callback: Any) -> None:
+        self._resources.loop.post(callback)
+
+    def _listener_failed(self, error: BaseException) -> None:
+        if not self._is_closed:
+            logger.error("signals of other processes are not heard any more: %s", error)

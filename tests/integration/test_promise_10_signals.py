@@ -1,0 +1,211 @@
+"""Promise 10: signals and answers are stored before anyone is woken, and each is delivered once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cloacina import After, AsyncRunner, At, Context, Signal, WaitTimeout, Workflow
+from cloacina.testing import VirtualClock
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Call, Scripted, UntilWait
+
+_BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
+
+Script = Generator["Call", Any, None]
+
+
+@_BOTH_KINDS
+async def test_signal_sent_while_the_task_waits_wakes_it_and_frees_no_second_slot(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    def waits(context: Context) -> Script:
+        context["payload"] = yield "wait_for", "paid"
+        context["holds a slot"] = yield ("is_slot_held",)
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        (wait,) = await runner.waits(execution.id)
+        assert (wait.kind, wait.name, wait.poll_interval_ms) == ("signal", "paid", None)
+
+        assert await runner.signal(execution.id, "paid", {"amount": 7})
+        result = (await execution.wait()).raise_for_status()
+        (sent,) = await runner.signals(execution.id)
+        (wait,) = await runner.waits(execution.id)
+
+    assert result.context == {"payload": {"amount": 7}, "holds a slot": True}
+    assert sent.wait_id == wait.id
+    assert sent.consumed_at is not None
+    assert (wait.phase, wait.outcome) == ("ended", "met")
+
+
+@_BOTH_KINDS
+async def test_signals_sent_before_the_wait_are_returned_in_their_order_without_a_slot_change(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    def waits(context: Context) -> Script:
+        yield "wait_for", "begin"
+        context["got"] = [(yield "wait_for", "go"), (yield "wait_for", "go")]
+        context["third"] = yield "wait_for", "go", {"timeout": 0, "default": "none"}
+
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        for number in (1, 2):
+            await runner.signal(execution.id, "go", number)
+        await runner.signal(execution.id, "begin")
+        result = (await execution.wait()).raise_for_status()
+        deferrals = [event for event in await runner.events(execution.id) if event.type == "task_deferred"]
+
+    assert result.context == {"got": [1, 2], "third": "none"}
+    assert len(deferrals) == 1, "only the first wait gave the slot back"
+
+
+@_BOTH_KINDS
+async def test_payload_is_validated_and_one_that_is_refused_is_recorded(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    def waits(context: Context) -> Script:
+        context["days"] = str((yield "wait_for", "pause", {"model": timedelta}))
+
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        await runner.signal(execution.id, "pause", "soon")
+        await runner.signal(execution.id, "pause", "P3D")
+        result = (await execution.wait()).raise_for_status()
+        refused, taken = await runner.signals(execution.id)
+
+    assert result.context == {"days": "3 days, 0:00:00"}
+    assert refused.refusal is not None
+    assert "timedelta" in refused.refusal or "duration" in refused.refusal
+    assert refused.wait_id is None
+    assert taken.refusal is None
+
+
+@_BOTH_KINDS
+async def test_time_of_a_wait_for_a_signal_is_bounded(scripted: Scripted, kind: str) -> None:
+    clock = VirtualClock()
+
+    def waits(context: Context) -> Script:
+        try:
+            yield "wait_for", "never", {"timeout": timedelta(days=2)}
+        except WaitTimeout as error:
+            context["told"] = error.message
+        context["default"] = yield "wait_for", "never", {"deadline": clock.now() + timedelta(days=1), "default": [1]}
+
+    async with AsyncRunner("sqlite://", clock=clock) as runner:
+        result = (await runner.execute(Workflow("w", tasks=[scripted(kind, waits)]))).raise_for_status()
+
+    assert result.context["told"] == "the signal 'never' did not come within 172800 s"
+    assert result.context["default"] == [1]
+    assert timedelta(days=3) <= clock.elapsed < timedelta(days=3, seconds=2)
+
+
+@_BOTH_KINDS
+async def test_any_takes_the_first_and_uses_up_no_other_signal(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    def waits(context: Context) -> Script:
+        sources = [lambda: None, Signal("approved"), Signal("rejected"), After(timedelta(days=9))]
+        context["first"] = yield "wait_any", sources
+        context["second"] = yield "wait_for", "approved"
+
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        await runner.signal(execution.id, "rejected", "too dear")
+        await until_wait(runner, execution, "waiting")
+        await runner.signal(execution.id, "approved", "after all")
+        result = (await execution.wait()).raise_for_status()
+
+    assert result.context == {"first": [2, "too dear"], "second": "after all"}
+
+
+@_BOTH_KINDS
+async def test_all_uses_signals_up_when_everything_is_there_and_gives_them_back_when_time_is_up(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    clock = VirtualClock(auto=False)
+
+    def waits(context: Context) -> Script:
+        both = [Signal("a"), Signal("b")]
+        context["too early"] = yield "wait_all", both, {"timeout": 60, "default": None}
+        context["all"] = yield "wait_all", [*both, lambda: "c", At(clock.now())], {"poll_interval_ms": 1}
+
+    async with AsyncRunner("sqlite://", clock=clock) as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        await runner.signal(execution.id, "a", 1)
+        clock.advance(61)
+        await until_wait(runner, execution, "waiting", meanwhile=lambda: None)
+        while (await runner.waits(execution.id))[0].phase != "ended":
+            clock.advance(1)
+        assert all(sent.consumed_at is None for sent in await runner.signals(execution.id))
+        await runner.signal(execution.id, "b", 2)
+        result = (await execution.wait()).raise_for_status()
+
+    assert result.context == {"too early": None, "all": [1, 2, "c", True]}
+
+
+@_BOTH_KINDS
+async def test_question_is_shown_answered_once_and_kept_with_who_and_when(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    def asks(context: Context) -> Script:
+        context["approved"] = yield "request_approval", "Pay 7 €?", {"to": ["ada", "finance"]}
+
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, asks)]))
+        await until_wait(runner, execution)
+        (question,) = await runner.questions()
+        assert (question.text, question.addressees, question.schema) == (
+            "Pay 7 €?",
+            ("ada", "finance"),
+            {"type": "boolean"},
+        )
+
+        assert await runner.answer(question.id, True, by="ada")
+        result = (await execution.wait()).raise_for_status()
+        (answer,) = await runner.signals(execution.id)
+
+        assert await runner.questions() == []
+
+    assert result.context == {"approved": True}
+    assert (answer.kind, answer.sender, answer.name) == ("answer", "ada", question.id)
+
+
+@_BOTH_KINDS
+async def test_times_are_waited_for_without_a_slot_and_stored_as_moments(
+    scripted: Scripted, until_wait: UntilWait, kind: str
+) -> None:
+    clock = VirtualClock(auto=False)
+    moment = clock.now() + timedelta(days=400)
+
+    def waits(context: Context) -> Script:
+        yield "defer_for", timedelta(hours=3)
+        context["after"] = clock.elapsed.total_seconds()
+        yield "defer_to", moment
+        yield "defer_to", datetime(2020, 1, 1, tzinfo=UTC)
+        context["at"] = clock.elapsed.total_seconds()
+
+    async with AsyncRunner("sqlite://", clock=clock, max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        (wait,) = await runner.waits(execution.id)
+        assert wait.kind == "time"
+        assert wait.due_at == clock.now() + timedelta(hours=3)
+        clock.advance(timedelta(hours=3))
+        while len(await runner.waits(execution.id)) < 2:
+            """The second wait has not begun."""
+        await until_wait(runner, execution)
+        clock.advance(timedelta(days=400))
+        result = (await execution.wait()).raise_for_status()
+
+    assert result.context["after"] == timedelta(hours=3).total_seconds()
+    assert result.context["at"] >= timedelta(days=400).total_seconds()
