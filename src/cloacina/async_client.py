@@ -159,8 +159,14 @@ class AsyncClient:
         return await self._write(self._client.retry, execution, context)
 
     async def prune(self, older_than: float | timedelta) -> int:
-        """Delete executions that ended long ago, and return how many; see `Client.prune`."""
-        return await self._write(self._client.prune, older_than)
+        """Delete executions that ended long ago, and return how many; see `Client.prune`.
+
+        It may be cancelled between two of its transactions.
+        """
+        pruning = await self._write(self._client._pruning, older_than)  # noqa: SLF001 - they are one
+        while await self._write(pruning.step):  # noqa: ASYNC110 - each step is work, and no look
+            await anyio.sleep(pruning.pause)
+        return pruning.deleted
 
     # ── Signals and answers ──────────────────────────────────────────────────────────────────────────────────────────
 

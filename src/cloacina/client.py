@@ -11,7 +11,8 @@ from cloacina.asking import check_key, check_target
 from cloacina.configuration import Configuration
 from cloacina.retry import seconds
 from cloacina.shared_database import Ending, SharedDatabase, pauses
-from cloacina.store import pruning, queries, requests
+from cloacina.store import queries, requests
+from cloacina.store.pruning import Pruning
 from cloacina.store.requests import Outcome
 from cloacina.submission import WorkflowRegistry, encode_context, new_execution, new_execution_by_name
 
@@ -242,8 +243,10 @@ class Client:
             StoreUnavailable: The database cannot be read.
             StoreWriteFailed: It cannot be written.
         """
-        before = time.time() - seconds(older_than, "older_than")
-        return pruning.prune(self._database.open(), before)
+        pruning = self._pruning(older_than)
+        while pruning.step():
+            time.sleep(pruning.pause)
+        return pruning.deleted
 
     # ── Signals and answers ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -372,6 +375,9 @@ class Client:
             InvalidOption: The kind is unknown, or the limit below 1.
         """
         return self._database.read(queries.signals, check_target(execution), kind, limit)
+
+    def _pruning(self, older_than: float | timedelta) -> Pruning:
+        return Pruning(self._database.open(), time.time() - seconds(older_than, "older_than"))
 
     def _new(self, workflow: Workflow | str, contexts: Iterable[Mapping[str, Any] | None]) -> list[NewExecution]:
         if isinstance(workflow, str) and self._registry.get(workflow) is None:

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.from_thread
 import pytest
 from sqlalchemy import Connection, func, insert, select, text, update
 
@@ -113,6 +115,21 @@ def _retry(connection: Connection, owner: str | None) -> None:
         connection.execute(
             text("INSERT INTO signals (id, execution_id, kind, name, sent_at) VALUES ('r', 'e2', 'retry', '', 1.0)")
         )
+
+
+async def test_cancelled_pruning_ends_after_a_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete: Any = pruning._delete
+    with anyio.CancelScope() as scope:
+
+        def delete_and_cancel(*args: Any) -> Any:
+            anyio.from_thread.run_sync(scope.cancel)
+            return delete(*args)
+
+        monkeypatch.setattr(pruning, "_delete", delete_and_cancel)
+        async with AsyncClient(path) as client:
+            await client.prune(3600)
+    assert scope.cancelled_caught
+    assert len(left(path)["workflow_executions"]) == len(OLD) + len(OTHERS) - 1, "the first one alone is deleted"
 
 
 def test_connection_that_pruned_checks_foreign_keys_again(path: Path) -> None:

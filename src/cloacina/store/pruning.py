@@ -30,30 +30,50 @@ _FINAL = tuple(status.value for status in ExecutionStatus if status.is_final)
 # wait for it with all they have to store.
 _MOST_AT_ONCE = 512
 _TRANSACTION_SECONDS = 0.05
+_LONGEST_PAUSE = 1.0
 
 
-def prune(database: Database, before: float) -> int:
-    """Delete executions that have ended, oldest first, in small transactions; return how many.
+class Pruning:
+    """Deletes executions that have ended, oldest first, in steps.
 
     Args:
         database: Where.
         before: Those that ended before this moment, in seconds since the epoch.
 
-    Raises:
-        StoreUnavailable: The database cannot be read.
-        StoreWriteFailed: It cannot be written. What was deleted until then stays deleted.
+    Attributes:
+        deleted: How many are deleted by now.
+        pause: How many seconds are left to others before the next step.
     """
-    pruned, after, size = 0, "", 1
-    with database.connect() as connection, database.without_foreign_keys(connection):
-        while ids := database.read(_ended, before, after, size):
+
+    def __init__(self, database: Database, before: float) -> None:
+        self.deleted = 0
+        self.pause = 0.0
+        self._database = database
+        self._before = before
+        self._after = ""
+        self._size = 1
+
+    def step(self) -> bool:
+        """Delete some, in one small transaction; return False when there are no more.
+
+        Raises:
+            StoreUnavailable: The database cannot be read.
+            StoreWriteFailed: It cannot be written. What was deleted until then stays deleted.
+        """
+        database = self._database
+        ids = database.read(_ended, self._before, self._after, self._size)
+        if not ids:
+            return False
+        with database.connect() as connection, database.without_foreign_keys(connection):
             begin = time.monotonic()
-            pruned += database.transact(connection, RETRY_SECONDS, _delete, ids, before)
+            self.deleted += database.transact(connection, RETRY_SECONDS, _delete, ids, self._before)
             took = time.monotonic() - begin
-            after = ids[-1]
-            size = min(2 * size, _MOST_AT_ONCE) if took < _TRANSACTION_SECONDS / 2 else max(1, size // 2)
-            # Whoever waits for a lock of SQLite looks for it now and then: half of the time it is free.
-            time.sleep(min(took, 1.0))
-    return pruned
+        self._after = ids[-1]
+        is_short = took < _TRANSACTION_SECONDS / 2
+        self._size = min(2 * self._size, _MOST_AT_ONCE) if is_short else max(1, self._size // 2)
+        # Whoever waits for a lock of SQLite looks for it now and then: half of the time it is free.
+        self.pause = min(took, _LONGEST_PAUSE)
+        return True
 
 
 def _is_old(before: float) -> ColumnElement[bool]:
