@@ -44,9 +44,9 @@ def test_other_ages_are_refused(text: str) -> None:
 def test_question_is_shown_below_its_id_and_commands_no_terminal() -> None:
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     forged = "\x1b]0;owned\x07Ship it?\r\n01a1fc37-f993\u2028\u202e"
-    question = QuestionRecord("q", "e", "ask", forged, {"title": forged}, ("ada\nq2", "grace"), at, at)
+    question = QuestionRecord("q\nq3\x9b", "e", "ask", forged, {"title": forged}, ("ada\nq2", "grace"), at, at)
     first, *rest = question_lines(question)
-    assert first == "q"
+    assert first == r"q q3\x9b"
     assert all(line.startswith("    ") and line.isprintable() for line in rest)
     assert rest[0].strip() == r"\x1b]0;owned\x07Ship it?\r"
     assert rest[-2].strip() == (

@@ -107,20 +107,21 @@ def answer(
 
 
 def question_lines(question: QuestionRecord) -> Iterable[str]:
-    """Yield what is shown of a question: below its id, indented, what others have written."""
-    yield question.id
+    """Yield what is shown of a question: its id, and indented below it what others have written."""
+    yield _in_a_line(question.id)
     for line in plain(question.text).splitlines():
         yield _INDENT + line
-    facts = [
-        f"task {plain(question.task_id)} of execution {question.execution_id}",
-        f"asked {_shown(question.asked_at)}",
-    ]
+    facts = [f"task {question.task_id} of execution {question.execution_id}", f"asked {_shown(question.asked_at)}"]
     if question.deadline is not None:
         facts.append(f"until {_shown(question.deadline)}")
     if question.addressees:
-        facts.append(" ".join(f"for {', '.join(map(plain, question.addressees))}".split()))
-    yield f"{_INDENT}{', '.join(facts)}"
+        facts.append(f"for {', '.join(question.addressees)}")
+    yield _INDENT + _in_a_line(", ".join(facts))
     yield f"{_INDENT}answer: {json.dumps(question.schema)}"
+
+
+def _in_a_line(text: str) -> str:
+    return plain(" ".join(text.split()))
 
 
 def _shown(at: datetime) -> str:
