@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Protocol
 
+import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from tests.integration.conftest import Until
 
@@ -15,6 +18,8 @@ from cloacina import (
     Context,
     ExecutionStatus,
     RetryPolicy,
+    Runner,
+    ThreadUnavailable,
     Workflow,
     task,
 )
@@ -103,3 +108,69 @@ async def test_the_threads_of_a_burst_end(
         monkeypatch.setattr(threads, "_IDLE_SECONDS", 0.001)
         await burst(5)
         await until(lambda: task_threads() == 0)
+
+
+@pytest.mark.parametrize("name", ["cloacina-store", "cloacina-writer", "cloacina-runner"])
+async def test_a_runner_whose_own_threads_cannot_be_started_is_not_entered(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, until: Until
+) -> None:
+    before = set(threading.enumerate())
+    refuse_thread(name, monkeypatch)
+    with pytest.raises(ThreadUnavailable, match=name):
+        if name == "cloacina-runner":
+            Runner(tmp_path / "runs.db").__enter__()
+        else:
+            await AsyncRunner(tmp_path / "runs.db").__aenter__()
+    await until(lambda: not [found for found in set(threading.enumerate()) - before if "cloacina" in found.name])
+    # The next one may be entered, as soon as there are threads again.
+    monkeypatch.undo()
+    async with AsyncRunner(tmp_path / "runs.db") as runner:
+        assert await runner.executions() == []
+
+
+async def test_a_query_without_a_thread_fails_alone_and_leaving_needs_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    @task
+    async def work(context: Context) -> None:
+        context["done"] = True
+
+    async with AsyncRunner(tmp_path / "runs.db") as runner:
+        refuse_thread("cloacina-reader", monkeypatch)
+        with pytest.raises(ThreadUnavailable, match="cloacina-reader"):
+            await runner.executions()
+        assert (await runner.execute(Workflow("work", tasks=[work]))).status is ExecutionStatus.COMPLETED
+        refuse_thread("cloacina-store", monkeypatch)
+    monkeypatch.undo()
+    assert {path.name for path in await anyio.to_thread.run_sync(lambda: list(tmp_path.iterdir()))} == {"runs.db"}
+
+
+async def test_a_runner_needs_none_of_the_threads_that_user_code_may_hold(tmp_path: Path) -> None:
+    @task
+    def work(context: Context) -> None:
+        context["done"] = True
+
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    holders = [object() for _ in range(int(limiter.available_tokens))]
+    for holder in holders:
+        limiter.acquire_on_behalf_of_nowait(holder)
+    try:
+        with anyio.fail_after(20):
+            async with AsyncRunner(tmp_path / "runs.db") as runner:
+                result = await runner.execute(Workflow("work", tasks=[work]))
+                assert [record.id for record in await runner.executions()] == [result.id]
+    finally:
+        for holder in holders:
+            limiter.release_on_behalf_of(holder)
+
+
+def refuse_thread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no thread of a name be started, as Python does at the limit of the process."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)

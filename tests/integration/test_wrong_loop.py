@@ -194,6 +194,7 @@ def test_a_body_that_tries_to_end_a_runner_s_own_loop_hangs_nobody(way: str, tmp
             runner.submit(Workflow("tries", tasks=[tries]))
         assert has_tried.wait(20)
         assert runner.execute(WORK).status is ExecutionStatus.COMPLETED
+    assert all(isinstance(job.exception(), SystemExit) for job in jobs)
     with Runner(tmp_path / "runs.db") as another:
         assert [record.status for record in another.executions()] == [ExecutionStatus.COMPLETED] * 2
 

@@ -188,5 +188,12 @@ def _processor_clock(thread: int) -> Callable[[], float]:
     """Return a function that tells the processor time of a thread, or of all where the system tells no more."""
     if sys.platform == "linux":
         clock = time.pthread_getcpuclockid(thread)
-        return lambda: time.clock_gettime(clock)
+
+        def processor_time() -> float:
+            try:
+                return time.clock_gettime(clock)
+            except OSError:  # The thread has ended, and its loop with it; the next question to the loop tells.
+                return 0.0
+
+        return processor_time
     return time.process_time
