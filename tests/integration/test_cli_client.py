@@ -10,13 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
 
-from cloacina import Client
+from cloacina import Client, Context, Runner, TaskHandle, Workflow, task
 from cloacina.cli import main
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.store import Database, ErrorRecord
@@ -190,6 +191,25 @@ def test_owner_is_asked_to_cancel(invoke: Any, path: Path) -> None:
     end(path, "e", status="Running", finished_at=None, runner_id="r")
     assert invoke("cancel", "e")[1] == "the runner of execution e is asked to cancel it\n"
     assert invoke("cancel", "e")[1] == "the runner of execution e had been asked to cancel it\n"
+
+
+def test_commands_take_an_execution_of_a_runner_to_its_end(invoke: Any, path: Path) -> None:
+    with Workflow("shipping") as shipping:
+
+        @task
+        async def ship(context: Context, handle: TaskHandle) -> None:
+            context["paid"] = await handle.wait_for("paid")
+            context["is_approved"] = await handle.request_approval("Ship it?", to=["ada"])
+
+    with Runner(path) as runner:
+        runner.register(shipping)
+        assert invoke("submit", "shipping", "--key", "1")[0] == ExitCode.OK
+        assert invoke("signal", "shipping/1", "paid", "3")[0] == ExitCode.OK
+        while not (listed := json.loads(invoke("questions", "shipping/1", "--json")[1])):
+            time.sleep(0.01)
+        assert invoke("answer", listed[0]["id"], "true")[0] == ExitCode.OK
+        code, out, _ = invoke("submit", "shipping", "--key", "1", "--wait")
+    assert (code, json.loads(out)) == (ExitCode.OK, {"paid": 3, "is_approved": True})
 
 
 @pytest.mark.parametrize(
