@@ -9,7 +9,7 @@ from typing import cast
 import hypothesis
 import pytest
 
-pytest_plugins = ("hanging_tests", "slow_store")
+pytest_plugins = ("hanging_tests", "slow_machine")
 
 # What a developer has configured for a runner of their own must not change what is tested.
 for _name in [name for name in os.environ if name.startswith("CLOACINA_")]:

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from cloacina import AsyncRunner, Context, Execution, Runner, StoreWriteFailed, TaskHandle, TaskStatus, Workflow, task
+from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,14 +215,16 @@ async def test_what_comes_late_of_an_execution_that_was_deleted_is_nothing_to_sp
     tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "runs.db"
+    clock = VirtualClock()
     may_end, has_ended = threading.Event(), threading.Event()
 
-    @task(timeout=0.01)
+    @task(timeout=60)
     def outlives_its_timeout(context: Context) -> None:
+        clock.advance(60)
         may_end.wait(20)
         has_ended.set()
 
-    async with AsyncRunner(path, max_concurrent_tasks=1) as runner:
+    async with AsyncRunner(path, max_concurrent_tasks=1, clock=clock) as runner:
         ended = await runner.execute(Workflow("ends", tasks=[outlives_its_timeout]))
         script, _ = _HARM["its rows are deleted"]
         _harm(path, script, ended.id)
