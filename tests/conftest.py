@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,10 @@ pytest_plugins = ("hanging_tests", "slow_machine")
 # What a developer has configured for a runner of their own must not change what is tested.
 for _name in [name for name in os.environ if name.startswith("CLOACINA_")]:
     del os.environ[_name]
+
+# A shell that starts the tests in the background lets them ignore Ctrl+C, and with them the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Random examples are derived from the test itself, so a failure is the same on every machine. No test has a deadline:
 # a busy machine is no defect. `--hypothesis-profile=search` looks for new examples instead.

@@ -61,7 +61,16 @@ def _interrupt_and_finish(process: subprocess.Popen[str]) -> tuple[str, str]:
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=30)
+    return _finish(process)
+
+
+def _finish(process: subprocess.Popen[str], sent: str | None = None) -> tuple[str, str]:
+    """Return what a program has printed; one that does not end is killed, and troubles no test after this one."""
+    try:
+        return process.communicate(sent, timeout=60)
+    finally:
+        with process:
+            process.kill()
 
 
 def _statuses(path: Path) -> list[tuple[str, ...]]:
@@ -160,7 +169,7 @@ def test_ctrl_c_again_and_again_while_a_runner_is_left_waits_for_the_end_of_that
     for _ in range(4):
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
-    _, errors = process.communicate("go on\n", timeout=30)
+    _, errors = _finish(process, "go on\n")
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert _statuses(path) == [("Cancelled",), ("Cancelled", None)]
 
@@ -237,7 +246,7 @@ def test_a_process_ends_that_never_leaves_its_runner(face: str, tmp_path: Path) 
         """
         + _NEVER_LEFT[face],
     )
-    process.communicate(timeout=60)
+    _finish(process)
     assert process.returncode == 0
     assert ("Completed",) in _statuses(path)
 
@@ -297,7 +306,7 @@ def test_a_body_that_raises_keyboard_interrupt_hangs_nobody(kind: str, face: str
         {run}
         """,
     )
-    output, errors = process.communicate(timeout=30)
+    output, errors = _finish(process)
     assert _statuses(path) == [("Failed",), ("Failed", None)]
     if (kind, face) == ("async def", "asyncio"):
         # There, and only there, it may be the program's own Ctrl+C.
@@ -333,7 +342,7 @@ def test_a_forked_child_leaves_its_parent_s_runner_alone(tmp_path: Path) -> None
             print(runner.execute(Workflow("forks", tasks=[fork])).context, flush=True)
         """,
     )
-    output, errors = process.communicate(timeout=30)
+    output, errors = _finish(process)
     assert (output, errors) == ("{'child': 7}\n" * 4, "")
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT DISTINCT status FROM workflow_executions").fetchall() == [("Completed",)]
