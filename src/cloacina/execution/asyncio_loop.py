@@ -32,6 +32,9 @@ class AsyncioLoop(EventLoop):
         self._context = contextvars.copy_context()
         self._task_type = asyncio.Task
         self._tasks: set[asyncio.Task[None]] = set()
+        self._running_loop = asyncio._get_running_loop  # noqa: SLF001 - exported, and raises nothing
+        # Anyio has loaded it, if it is there.
+        self._sniffio = sniffio.thread_local if (sniffio := sys.modules.get("sniffio")) else None
         self._bell: _Bell | None = None
         self._posted: deque[Callable[[], object]] = deque()
         self.receives_interrupts = threading.current_thread() is threading.main_thread()
@@ -111,7 +114,8 @@ class AsyncioLoop(EventLoop):
 
     def is_current(self) -> bool:
         """Return whether the caller is on this loop; see `EventLoop.is_current`."""
-        return _running_loop() is self._loop and not _is_inside_trio()
+        # Asyncio knows nothing of a `trio.run` inside of it: for it, the outer loop runs. Trio says so to sniffio.
+        return self._running_loop() is self._loop and (self._sniffio is None or self._sniffio.name != "trio")
 
     def current_task(self) -> object:
         """Return the task that runs; see `EventLoop.current_task`."""
@@ -177,16 +181,3 @@ class _Bell:
 
     def __del__(self) -> None:
         os.close(self.descriptor)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _is_inside_trio() -> bool:
-    """Return whether the caller is in a `trio.run`, which asyncio knows nothing of: for it, the outer loop runs."""
-    trio = sys.modules.get("trio")
-    return trio is not None and trio.lowlevel.in_trio_run()

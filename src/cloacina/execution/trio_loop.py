@@ -150,10 +150,11 @@ class _TrioOneShot(Generic[T]):
 def _is_inside_asyncio() -> bool:
     """Return whether the caller is in a task of asyncio; the callbacks of asyncio that drive a guest are none."""
     asyncio = sys.modules.get("asyncio")
-    try:
-        return asyncio is not None and asyncio.current_task() is not None
-    except RuntimeError:
-        return False
+    return (
+        asyncio is not None
+        and asyncio._get_running_loop() is not None  # noqa: SLF001 - exported, and raises nothing
+        and asyncio.current_task() is not None
+    )
 
 
 def _nothing() -> None:

@@ -38,7 +38,12 @@ class Inheritance(Protocol):
 
 
 class _Uses:
-    """The stretches in which threads use SQLite, each a `with` block; they are not nested."""
+    """The stretches in which threads use SQLite, each a `with` block; they are not nested.
+
+    Every transaction has one, so counting is a matter of lists, which change at once: there is a lock only for those
+    who wait. Who begins is counted first and then looks for a fork; a fork is announced first and then looks for who is
+    counted.
+    """
 
     def __init__(self) -> None:
         self.begin_anew()
@@ -46,30 +51,31 @@ class _Uses:
     def begin_anew(self) -> None:
         """Forget the stretches of threads that a forked child does not have."""
         self._changed = threading.Condition(threading.Lock())
-        self._count = 0
-        # One entry for each fork that is near; a list, because it changes at once, with the lock or without.
+        self._users: list[None] = []
         self._forks: list[None] = []
 
     def __enter__(self) -> None:
-        with self._changed:
-            while self._forks:
-                self._changed.wait(_PATIENCE_SECONDS)
-            self._count += 1
+        self._users.append(None)
+        while self._forks:
+            self.__exit__(None, None, None)
+            with self._changed:
+                self._changed.wait_for(lambda: not self._forks, _PATIENCE_SECONDS)
+            self._users.append(None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._changed:
-            self._count -= 1
-            if self._forks:
+        self._users.pop()
+        if self._forks:
+            with self._changed:
                 self._changed.notify_all()
 
     def pause(self) -> None:
         """Let none begin, and wait until those that have begun are over; for a while only, if one lasts."""
         self._forks.append(None)
         # A signal handler that forks may have interrupted one who holds the lock.
-        if self._changed.acquire(timeout=_PATIENCE_SECONDS):
-            self._changed.wait_for(lambda: not self._count, _PATIENCE_SECONDS)
+        if self._users and self._changed.acquire(timeout=_PATIENCE_SECONDS):
+            self._changed.wait_for(lambda: not self._users, _PATIENCE_SECONDS)
             self._changed.release()
 
     def go_on(self) -> None:
