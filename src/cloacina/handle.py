@@ -209,9 +209,6 @@ class TaskHandle(Protocol):
         The moment at which it is over is stored, by the wall clock: a machine that slept or a clock that was set is
         noticed within about a second, and a task that is run again because its process died does not wait anew.
 
-        Each condition's errors are counted by themselves, and hide no other that holds: the wait fails when none holds
-        and one has raised more often in a row than `tolerate_errors` allows. The `ConditionError` names that one.
-
         Args:
             duration: Seconds, or a timedelta. 0 returns at once.
             name: Tells this wait from others when the code changes while tasks wait.
