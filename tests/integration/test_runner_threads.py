@@ -19,6 +19,7 @@ from cloacina import (
     ExecutionStatus,
     RetryPolicy,
     Runner,
+    TaskHandle,
     ThreadUnavailable,
     Workflow,
     task,
@@ -110,7 +111,7 @@ async def test_the_threads_of_a_burst_end(
         await until(lambda: task_threads() == 0)
 
 
-@pytest.mark.parametrize("name", ["cloacina-store", "cloacina-writer", "cloacina-runner"])
+@pytest.mark.parametrize("name", ["cloacina-store", "cloacina-writer", "cloacina-listener", "cloacina-runner"])
 async def test_a_runner_whose_own_threads_cannot_be_started_is_not_entered(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, until: Until
 ) -> None:
@@ -147,6 +148,10 @@ async def test_a_query_without_a_thread_fails_alone_and_leaving_needs_none(
 
 async def test_a_runner_needs_none_of_the_threads_that_user_code_may_hold(tmp_path: Path) -> None:
     @task
+    async def steps(context: Context, handle: TaskHandle) -> None:
+        context["thread"] = await handle.checkpoint("step", lambda: threading.current_thread().name)
+
+    @task(dependencies=[steps])
     def work(context: Context) -> None:
         context["done"] = True
 
@@ -157,7 +162,8 @@ async def test_a_runner_needs_none_of_the_threads_that_user_code_may_hold(tmp_pa
     try:
         with anyio.fail_after(20):
             async with AsyncRunner(tmp_path / "runs.db") as runner:
-                result = await runner.execute(Workflow("work", tasks=[work]))
+                result = await runner.execute(Workflow("work", tasks=[steps, work]))
+                assert result.context == {"thread": "cloacina-task", "done": True}
                 assert [record.id for record in await runner.executions()] == [result.id]
     finally:
         for holder in holders:

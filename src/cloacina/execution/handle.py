@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
 from cloacina.errors import ConcurrentWait, HandleConsumed
 from cloacina.execution.ids import new_id
@@ -166,12 +167,17 @@ class EngineTaskHandle:
         step = self.enter_checkpoint(name, key)
         try:
             if step.text is None and await self.may_happen(step, model, at_most_once=at_most_once):
-                value = await (function() if returns_awaitable(function) else anyio.to_thread.run_sync(function))
+                value = await (function() if returns_awaitable(function) else self._in_thread(function))
                 value = await value if inspect.isawaitable(value) else value
                 await step.store(self._attempt, step.encode(model, value))
             return step.result(model, cast("str", step.text))
         finally:
             step.leave()
+
+    async def _in_thread(self, function: Callable[[], Any]) -> Any:
+        with anyio.CancelScope(shield=True):
+            threads = self._attempt.resources.threads
+            return await threads.call(partial(contextvars.copy_context().run, function))
 
     def enter_checkpoint(self, name: str, key: str | None) -> Checkpoint:
         """Return a checkpoint to be left again; for the engine."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import anyio
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.store.database import Database
-from cloacina.store.threads import WorkerThreads, fulfil
+from cloacina.store.threads import WorkerThreads
 from cloacina.store.watch import Watch
 from cloacina.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -127,12 +126,8 @@ class Store:
         """
         if self._readers is None:
             raise StoreUnavailable("The store is not started, so it cannot be read; call start() first.")
-        outcome: Future[T] = Future()
-        has_ended = anyio.Event()
         async with self._limiter:
-            self._readers.run(partial(fulfil, outcome, look), has_ended.set)
-            await has_ended.wait()  # Cancelled, it leaves the thread to itself.
-        return outcome.result()
+            return await self._readers.call(look)
 
     def close(self) -> None:
         """Write what is queued, end the writer's thread and close the database. Blocks."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import anyio
 
 from cloacina.errors import ThreadUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -96,6 +98,18 @@ class WorkerThreads:
         inbox = self._next_idle() or self._new()
         self._busy += 1
         inbox.put((job, on_end))
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Call a function in a thread; return what it returns. Cancelled, it leaves the thread to itself.
+
+        Raises:
+            ThreadUnavailable: As for `run`.
+        """
+        outcome: Future[T] = Future()
+        has_ended = anyio.Event()
+        self.run(partial(fulfil, outcome, function), has_ended.set)
+        await has_ended.wait()
+        return outcome.result()
 
     def close(self) -> None:
         """End the idle threads; one whose job goes on ends with it."""

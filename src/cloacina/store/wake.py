@@ -13,13 +13,14 @@ import os
 import select
 import socket
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloacina.store.ownership import socket_path
+from cloacina.store.threads import start_daemon
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 LOOK_SECONDS = 0.25
@@ -67,11 +68,15 @@ class Listener:
         self._socket, self.address = _bind(database, runner_id)
         self._is_closed = False
         self._stop, self._stopped = os.pipe()
-        self._thread = threading.Thread(target=self._serve, name="cloacina-listener", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the thread.
+
+        Raises:
+            ThreadUnavailable: The system lets no further thread start.
+        """
+        self._thread = start_daemon(self._serve, "cloacina-listener")
 
     def close(self) -> None:
         """End the thread and remove the socket; nothing when that is done. Blocks for the time of one look."""
@@ -79,7 +84,7 @@ class Listener:
             return
         self._is_closed = True
         os.write(self._stopped, b"!")
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join()
         os.close(self._stop)
         os.close(self._stopped)
