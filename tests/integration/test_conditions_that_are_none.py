@@ -16,6 +16,7 @@ import anyio.lowlevel
 import pytest
 
 from cloacina import AsyncRunner, BlockingTaskHandle, ConditionError, Context, InvalidWait, TaskHandle, Workflow, task
+from cloacina.execution.waiting import wait as wait_module
 from cloacina.execution.waiting.conditions import ConditionThreads
 from cloacina.testing import FakeBlockingTaskHandle, FakeTaskHandle
 
@@ -349,6 +350,7 @@ async def test_a_coroutine_that_comes_too_late_is_closed(
         if returned and end == "cancellation in the same moment":
             cancel[0]()
 
+    monkeypatch.setattr(wait_module, "LAST_CALL_SECONDS", 0.01)
     monkeypatch.setattr(ConditionThreads, "_deliver", deliver_and_cancel)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
