@@ -30,6 +30,7 @@ SDK_MODULES: Final = (
     "source_tree.py",
     "source_version.py",
     "task.py",
+    "waits.py",
     "workflow.py",
 )
 """What the SDK is made of: the files and folders of the installed package that make up its lowest layer."""
