@@ -112,7 +112,7 @@ class Execution:
 class AsyncRunner:
     """Runs workflows on the event loop that it is entered on: asyncio or trio.
 
-    Used with `async with`. Leaving the block waits for everything that was submitted; leaving it by an exception
+    Used with `async with`. Leaving the block waits for everything that the runner has; leaving it by an exception
     cancels what has not ended.
 
     Args:
@@ -171,7 +171,10 @@ class AsyncRunner:
         await self._engine.close(cancel=kind is not None)
 
     def register(self, *workflows: Workflow) -> None:
-        """Make workflows known by their names, so that they can be submitted by name.
+        """Make workflows known by their names.
+
+        They can be submitted by name, and their executions are taken up from now on: those that clients submit, and
+        those that runners have left whose processes died. So register workflows when the program starts.
 
         Raises:
             DefinitionError: A workflow is not built yet.
