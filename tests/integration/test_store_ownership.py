@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 60.0
 
 
 @contextmanager
-def program(source: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+def program(source: str, *arguments: object) -> Generator[subprocess.Popen[str]]:
     """Run a program that says `ready`, and go on when it has; it ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-c", source, *map(str, arguments)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
