@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cloacina import EventType
 from cloacina.observe import Stretch, StretchKind, read_stretches
 from docsite.recordings import from_rows, recorded, waiting
 
@@ -29,8 +30,9 @@ def test_recorded_sleepers_kept_both_slots_and_took_longer() -> None:
 
 
 def test_program_still_makes_such_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "ARRIVALS", {"export": 0.2, "reply": 0.4})
+    monkeypatch.setattr(waiting, "ARRIVALS", {"export": 0.0, "reply": 0.2})
     monkeypatch.setattr(waiting, "WORK_SECONDS", 0.01)
     monkeypatch.setattr(waiting, "REPORT_SECONDS", 0.01)
-    assert_slept(read_stretches(from_rows(waiting.run(waiting.workflow("sleeping", waiting.sleeper)))))
-    assert_deferred(read_stretches(from_rows(waiting.run(waiting.workflow("deferring", waiting.deferrer)))))
+    sleeping, deferring = waiting.workflow("sleeping", waiting.sleeper), waiting.workflow("deferring", waiting.deferrer)
+    assert_slept(read_stretches(from_rows(waiting.run(sleeping, EventType.TASK_STARTED))))
+    assert_deferred(read_stretches(from_rows(waiting.run(deferring, EventType.TASK_DEFERRED))))

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from cloacina import Context, Runner, TaskHandle, Workflow, task
+from cloacina import Context, EventType, Runner, TaskHandle, Workflow, task
 from docsite.recordings import RECORDING, to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from cloacina import EventRecord
 
 SLOTS = 2
 ARRIVALS = {"export": 2.0, "reply": 4.0}
@@ -75,23 +77,38 @@ def workflow(name: str, wait: Callable[[str], Callable[..., object]]) -> Workflo
     return built
 
 
-def run(program: Workflow) -> list[list[object]]:
-    """Run a workflow while its files arrive, and return its events."""
+def run(program: Workflow, waits_from: EventType) -> list[list[object]]:
+    """Run a workflow while its files arrive, and return its events.
+
+    Args:
+        program: The workflow.
+        waits_from: The event with which one of its waits begins. The files' time runs from when both have begun.
+    """
     with tempfile.TemporaryDirectory() as folder:
         couriers = [threading.Timer(after, Path(folder, name).touch) for name, after in ARRIVALS.items()]
         with Runner("sqlite://", max_concurrent_tasks=SLOTS) as runner:
+            execution = runner.submit(program, {"folder": folder})
+            while not _wait_for_files(runner.events(execution.id), waits_from):
+                time.sleep(0.001)
             for courier in couriers:
                 courier.start()
-            result = runner.execute(program, {"folder": folder}).raise_for_status()
+            result = execution.wait().raise_for_status()
             events = runner.events(result.id)
         for courier in couriers:
             courier.join()
     return to_rows(events)
 
 
+def _wait_for_files(events: Iterable[EventRecord], waits_from: EventType) -> bool:
+    return ARRIVALS.keys() <= {event.task_id for event in events if event.type is waits_from}
+
+
 def record() -> None:
     """Run both workflows and write what happened to the file that the pages are drawn from."""
-    runs = {"sleeping": run(workflow("sleeping", sleeper)), "deferring": run(workflow("deferring", deferrer))}
+    runs = {
+        "sleeping": run(workflow("sleeping", sleeper), EventType.TASK_STARTED),
+        "deferring": run(workflow("deferring", deferrer), EventType.TASK_DEFERRED),
+    }
     text = json.dumps(runs, indent=None).replace("]], ", "]],\n").replace("], [", "],\n  [")
     RECORDING.write_text(text + "\n", encoding="utf-8")
     for name, rows in runs.items():
