@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,7 +71,7 @@ anyio.run(main, backend=sys.argv[4])
 
 
 @contextmanager
-def program(source: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+def program(source: str, *arguments: object) -> Generator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", source, *map(str, arguments)],
         stdout=subprocess.PIPE,

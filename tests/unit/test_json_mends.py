@@ -157,7 +157,7 @@ class Unnamed:
 class Proxy:
     """As a lazy object of a web framework says of its class what stands behind it."""
 
-    __class__ = property(lambda self: dict)  # pyright: ignore[reportAssignmentType]
+    __class__ = property(lambda self: dict)  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
 
 class RaisingDict(dict[str, Any]):

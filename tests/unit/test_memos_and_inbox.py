@@ -100,6 +100,7 @@ def test_signal_that_was_put_back_is_the_next() -> None:
     inbox, waiter = Inbox(), Waiter()
     inbox.deliver([signal(1), signal(2)])
     taken = inbox.take("go")
+    assert taken is not None
     assert taken == signal(1)
 
     inbox.put_back(taken)

@@ -28,13 +28,15 @@ from cloacina.waits import After, At, Signal, check_duration, check_moment, chec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
+    from typing import Unpack
 
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.checkpoints import Checkpoint
     from cloacina.execution.inbox import Signal as Received
     from cloacina.execution.waiting.places import Places
     from cloacina.execution.waiting.sources import Source
-    from cloacina.handle import Condition
+    from cloacina.handle import AnswerOptions, Condition, WaitOptions
+    from cloacina.waits import Awaited as AnyAwaited
 
 
 class EngineTaskHandle:
@@ -93,28 +95,25 @@ class EngineTaskHandle:
         awaited = Awaited(WaitKind.SIGNAL, signal, None, source, model=model)
         return await self._wait(awaited, timeout, deadline, default)
 
-    async def wait_any(
-        self,
-        awaited: Sequence[Condition | Signal | At | After],
-        *,
-        name: str | None = None,
-        poll_interval_ms: int = 1000,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
-        tolerate_errors: int = 0,
-    ) -> tuple[int, Any]:
+    async def wait_any(self, awaited: Sequence[AnyAwaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Wait until one of several things happens: see `TaskHandle.wait_any`."""
         several = Several("wait_any", awaited, needs_all=False)
         sources = [(index, self._source(each)) for index, each in several.sources]
         source = FirstOf(sources) if sources else None
-        found = Awaited(WaitKind.ANY, _name(name), self._polling(several, poll_interval_ms, tolerate_errors), source)
-        value = await self._wait(found, timeout, deadline, default)
-        return tuple(value) if isinstance(value, list) and value is not default else value
+        return cast("tuple[int, Any]", await self._wait_for_several(WaitKind.ANY, several, source, **options))
 
-    async def wait_all(
+    async def wait_all(self, awaited: Sequence[AnyAwaited], **options: Unpack[WaitOptions]) -> list[Any]:
+        """Wait until each of several things has happened: see `TaskHandle.wait_all`."""
+        several = Several("wait_all", awaited, needs_all=True)
+        sources = [(index, self._source(each)) for index, each in several.sources]
+        source = EachOf(sources, several.values, len(several), self._attempt.inbox) if sources else None
+        return cast("list[Any]", await self._wait_for_several(WaitKind.ALL, several, source, **options))
+
+    async def _wait_for_several(
         self,
-        awaited: Sequence[Condition | Signal | At | After],
+        kind: WaitKind,
+        several: Several,
+        source: Source | None,
         *,
         name: str | None = None,
         poll_interval_ms: int = 1000,
@@ -122,35 +121,25 @@ class EngineTaskHandle:
         deadline: datetime | None = None,
         default: Any = RAISE,
         tolerate_errors: int = 0,
-    ) -> list[Any]:
-        """Wait until each of several things has happened: see `TaskHandle.wait_all`."""
-        several = Several("wait_all", awaited, needs_all=True)
-        sources = [(index, self._source(each)) for index, each in several.sources]
-        source = EachOf(sources, several.values, len(several), self._attempt.inbox) if sources else None
-        found = Awaited(WaitKind.ALL, _name(name), self._polling(several, poll_interval_ms, tolerate_errors), source)
-        return cast("list[Any]", await self._wait(found, timeout, deadline, default))
-
-    async def request_input(
-        self,
-        question: str,
-        *,
-        model: Any = None,
-        to: Sequence[str] = (),
-        name: str | None = None,
-        timeout: float | timedelta | None = None,
-        deadline: datetime | None = None,
-        default: Any = RAISE,
     ) -> Any:
+        found = Awaited(kind, _name(name), self._polling(several, poll_interval_ms, tolerate_errors), source)
+        value = await self._wait(found, timeout, deadline, default)
+        if kind is WaitKind.ANY and value is not default:
+            value = tuple(cast("Sequence[Any]", value))  # What was stored of it is JSON, which has no tuples.
+        return value
+
+    async def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
         """Ask a person, and wait for the answer without a slot: see `TaskHandle.request_input`."""
-        asked, label = Question(question, model, to), _name(name)
+        asked, label = Question(question, model, options.get("to", ())), _name(options.get("name"))
         self._refuse_if_unusable()
         memo = self._attempt.memos.peek(WaitKind.QUESTION, label)
         row_id = new_id() if memo is None else memo.id
         source = self._expected(row_id, model)
         awaited = Awaited(WaitKind.QUESTION, label, None, source, question=asked.to_json(), model=model, row_id=row_id)
-        return await self._wait(awaited, timeout, deadline, default)
+        default = options.get("default", RAISE)
+        return await self._wait(awaited, options.get("timeout"), options.get("deadline"), default)
 
-    async def request_approval(self, question: str, **options: Any) -> bool:
+    async def request_approval(self, question: str, **options: Unpack[AnswerOptions]) -> bool:
         """Ask a person for a yes or a no: see `TaskHandle.request_approval`."""
         return cast("bool", await self.request_input(question, model=bool, **options))
 

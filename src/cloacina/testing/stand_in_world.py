@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from cloacina.context import encode
 from cloacina.execution.checkpoints import Checkpoints
-from cloacina.execution.waiting.arguments import SOURCES, check_awaited
+from cloacina.execution.waiting.arguments import check_awaited
 from cloacina.execution.waiting.payloads import schema_of, validated
 from cloacina.execution.waiting.questions import Question
-from cloacina.waits import After, Signal, check_duration
+from cloacina.waits import After, At, Signal, check_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -92,7 +92,7 @@ class World:
                 found.append(self.signal(each.name, each.model))
             elif isinstance(each, After):
                 found.append(self.moment(self._clock.time() + check_duration(each.duration, "the time to wait")))
-            elif isinstance(each, SOURCES):
+            elif isinstance(each, At):
                 found.append(self.moment(each.moment.timestamp()))
             else:
                 found.append(each)
@@ -117,11 +117,13 @@ def value_of(found: Any) -> Any:
     """Return a value as the task gets it."""
     if isinstance(found, Held):
         return found.value
-    if isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], Held):  # noqa: PLR2004 - index and value
-        return found[0], found[1].value
-    if isinstance(found, list):
-        return [value_of(each) for each in found]
-    return found
+    match found:
+        case (index, Held(value)):
+            return index, value
+        case [*values]:
+            return [value_of(each) for each in values] if type(found) is list else found
+        case _:
+            return found
 
 
 def answer_options(options: AnswerOptions) -> WaitOptions:
