@@ -185,6 +185,37 @@ async def test_key_is_run_by_one_of_the_runners_of_a_file(path: Path) -> None:
         assert first.id in repr(again)
 
 
+async def test_retry_goes_on_from_what_failed(ask: Ask) -> None:
+    begun: list[str] = []
+
+    with Workflow("report") as report:
+
+        @task
+        async def load(context: Context) -> None:
+            begun.append("load")
+            context["rows"] = 3
+
+        @task
+        async def price(context: Context) -> None:
+            begun.append("price")
+            if begun.count("price") == 1:
+                raise ConnectionError
+            context["price"] = 2
+
+        @task(dependencies=[load, price])
+        async def total(context: Context) -> None:
+            begun.append("total")
+            context["total"] = context["rows"] * context["price"]
+
+    failed = await ask("execute", report)
+    assert (failed.status, failed.tasks["total"].status) == ("Failed", "Skipped")
+    assert await ask("retry", failed.id)
+    result = await ask("wait", failed.id, timeout=PATIENCE_SECONDS)
+
+    assert (result.status, result.context) == ("Completed", {"rows": 3, "price": 2, "total": 6})
+    assert sorted(begun) == ["load", "price", "price", "total"]
+
+
 async def test_key_is_run_once_in_memory_too() -> None:
     async with AsyncRunner("sqlite://") as runner:
         first = await runner.submit(counting, key="17")

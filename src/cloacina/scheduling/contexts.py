@@ -124,7 +124,7 @@ class Contexts:
         if self._pending is not None and (waiting := self._pending.get(dependencies)) is not None:
             waiting.append(then)
             return
-        states = [self.states[dependency] or NOTHING_WRITTEN for dependency in dependencies]
+        states = [self.states[dependency] or NOTHING_WRITTEN for dependency in dependencies] or [NOTHING_WRITTEN]
         if self._resolver is None:
             self._resolver = Resolver(self._merger, self._initial)
         if self._takes_long(states):
