@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 ErrorClass: TypeAlias = type[CloacinaError] | type[TaskCancelled]
 
+# The programs of a family that fill more than a page: the code from which on they are on another one, and its name.
+_SECOND_PAGES = {"execution": ("CLO-1311", "requests")}
+
 _SECTION = re.compile(r"^(Args|Attributes|Example|Examples|Raises|Returns|Note|Source):$", re.MULTILINE)
 
 
@@ -38,10 +41,10 @@ def package_error_reference(docs: Path) -> str:
 
 
 def reproducers(family: str, docs: Path) -> str:
-    """Return the programs that raise the errors of a family, as Markdown.
+    """Return the programs of a page, which raise the errors of a family, as Markdown.
 
     Args:
-        family: The name of a family, such as `handle`.
+        family: The name of the page: that of a family, such as `handle`, or of its second page.
         docs: The folder of the pages.
     """
     return "\n".join(
@@ -64,7 +67,7 @@ def message_file(code: str, docs: Path) -> Path:
 
 
 def families() -> list[str]:
-    """Return the names of the families of errors, in the order of their codes."""
+    """Return the names of the pages with programs, in the order of their codes."""
     return list(dict.fromkeys(_slug(kind) for kind in errors_by_code().values() if kind is not CloacinaError))
 
 
@@ -140,4 +143,6 @@ def _slug(kind: ErrorClass) -> str:
     """Return the name of the page that shows the reproducer of an error."""
     # The one error outside of the tree is raised by a handle, and has a handle's code.
     family = _family(kind)
-    return "handle" if family is None else family.__name__.removesuffix("Error").lower()
+    name = "handle" if family is None else family.__name__.removesuffix("Error").lower()
+    second, page = _SECOND_PAGES.get(name, ("", name))
+    return page if kind.code >= second else name
