@@ -313,6 +313,8 @@ class EngineLife:
         self._state = _State.INHERITED
         self._loop.forked()
         self._journal.forked()
+        if (attempt := self._own_attempt()) is not None:
+            attempt.forked()
 
     def _own_attempt(self) -> Attempt | None:
         """Return the attempt of this runner whose body the caller is in, if it is in one."""

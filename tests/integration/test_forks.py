@@ -183,6 +183,59 @@ def test_a_child_forked_on_the_event_loop_is_refused_at_once(backend: str, tmp_p
 
 
 @needs_fork
+@pytest.mark.parametrize("face", ["Runner", "asyncio", "trio"])
+def test_a_child_that_comes_back_from_a_body_ends_and_its_parent_goes_on(face: str, tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    output = run(
+        """
+        import logging
+        logging.disable()
+
+        def fork(context):
+            child = os.fork()
+            if not child:
+                if context["exit"] is not None:
+                    sys.exit(context["exit"])
+                return
+            context["code"] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        @task(id="forks")
+        async def forks(context: Context) -> None:
+            fork(context)
+
+        @task(id="forks")
+        def forks_in_a_thread(context: Context) -> None:
+            fork(context)
+
+        workflows = [Workflow("forks", tasks=[body]) for body in (forks, forks_in_a_thread)]
+        contexts = [{"exit": None}, {"exit": 0}, {"exit": 3}]
+        codes = []
+
+        async def main():
+            async with AsyncRunner(path) as runner:
+                for workflow in workflows:
+                    codes.extend([(await runner.execute(workflow, context)).context["code"] for context in contexts])
+                for _ in range(20):
+                    (await runner.execute(done)).raise_for_status()
+
+        if sys.argv[2] == "Runner":
+            with Runner(path) as runner:
+                for workflow in workflows:
+                    codes.extend([runner.execute(workflow, context).context["code"] for context in contexts])
+                for _ in range(20):
+                    runner.execute(done).raise_for_status()
+        else:
+            anyio.run(main, backend=sys.argv[2])
+        print(codes)
+        """,
+        path,
+        face,
+    )
+    assert output == "[1, 0, 3, 1, 0, 3]\n"
+    assert stored(path) == [("Completed", 26)]
+
+
+@needs_fork
 def test_a_child_that_ends_removes_nothing_that_others_have_written_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     run(

@@ -13,6 +13,7 @@ from cloacina.errors import HandleConsumed, TaskCancelled, TaskTimeout
 from cloacina.execution.blocking_body import BlockingBody
 from cloacina.execution.budget import Budget
 from cloacina.execution.checkpoints import Checkpoints
+from cloacina.execution.forked_body import ForkedBody
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.ids import new_id
 from cloacina.execution.inside import begin
@@ -188,6 +189,10 @@ class Attempt:
     def has_ended(self) -> bool:
         """Whether its outcome is told, or cannot be."""
         return self._has_ended
+
+    def forked(self) -> None:
+        """Let the process end when it comes back from the body. Called in a child that the body has forked."""
+        self._owner = ForkedBody()
 
     def is_run_by(self, task: object) -> bool:
         """Return whether a task of the loop is the one that runs the body; for a body in a thread, whichever calls."""
