@@ -18,6 +18,7 @@ import trio
 
 from cloacina import (
     AsyncRunner,
+    BlockingTaskHandle,
     Context,
     ExecutionStatus,
     Runner,
@@ -230,3 +231,31 @@ def test_a_runner_that_is_lost_finishes_what_it_was_given(face: str, tmp_path: P
         assert not thread.is_alive()
     with Runner(tmp_path / "runs.db") as another:
         assert {record.status for record in another.executions()} == {ExecutionStatus.COMPLETED}
+
+
+async def test_what_controls_a_task_is_safe_from_other_threads_and_refuses_other_loops() -> None:
+    @task
+    async def has_token(context: Context, handle: TaskHandle) -> None:
+        token = handle.into_slot_token()
+        await anyio.to_thread.run_sync(token.release)
+        while slots.available == 0:
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(WrongEventLoop):
+            await anyio.to_thread.run_sync(lambda: asyncio.run(token.reclaim()))
+        await token.reclaim()
+        assert slots.available == 0
+        token.release()
+
+    @task(dependencies=[has_token])
+    def lends_its_handle(context: Context, handle: BlockingTaskHandle) -> None:
+        async def condition() -> bool:
+            with pytest.raises(WrongEventLoop, match="would wait for itself"):
+                handle.defer_until(lambda: True)
+            return True
+
+        handle.defer_until(condition)
+
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        slots = runner._engine._resources.slots
+        (await runner.execute(Workflow("both", tasks=[has_token, lends_its_handle]))).raise_for_status()
+        assert slots.available == 1

@@ -47,6 +47,12 @@ class _Loop:
     def one_shot(self) -> _OneShot:
         return _OneShot()
 
+    def is_current(self) -> bool:
+        return True
+
+    def is_own_thread(self) -> bool:
+        return True
+
     def post(self, callback: Callable[[], object]) -> bool:
         self.posted.append(callback)
         return True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
-from cloacina.errors import TaskCancelled
+from cloacina.errors import TaskCancelled, WrongEventLoop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -193,7 +193,14 @@ class Calls:
 
         Raises:
             TaskCancelled: The calls were cancelled, or the loop has ended.
+            WrongEventLoop: It is called on the loop, which would wait for itself.
         """
+        if self._loop.is_own_thread():
+            message = (
+                "the handle of a `def` task was used on the runner's event loop, which would wait for itself; use it "
+                "in the task, or in threads that the task starts"
+            )
+            raise WrongEventLoop(message)
         replies: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
         serve = partial(self._serve, call, replies)
         if not self._loop.post(partial(self._loop.spawn, serve, contextvars.copy_context())):

@@ -153,7 +153,12 @@ class SlotPool:
         # A pool that was made without a loop may be used on one after another.
         if self._loop is None or not self._is_loop_given:
             self._loop = EventLoop.current()
+        elif not self._loop.is_current():
+            raise self._loop.elsewhere()
         return self._loop
+
+    def _is_elsewhere(self) -> bool:
+        return self._is_loop_given and self._loop is not None and not self._loop.is_own_thread()
 
 
 class SlotToken:
@@ -178,7 +183,7 @@ class SlotToken:
         return self._slot is not None
 
     def release(self) -> bool:
-        """Give the slot back, to the first in the queue.
+        """Give the slot back, to the first in the queue. From another thread, that happens soon.
 
         Returns:
             False when no slot was held: nothing happened.
@@ -186,7 +191,11 @@ class SlotToken:
         if self._slot is None:
             return False
         slot, self._slot = self._slot, None
-        self._pool._free_slot(slot)  # noqa: SLF001 - the pool and its tokens are one thing
+        pool = self._pool
+        if pool._is_elsewhere():  # noqa: SLF001 - the pool and its tokens are one thing
+            pool._lose_slot(slot)  # noqa: SLF001 - as above
+        else:
+            pool._free_slot(slot)  # noqa: SLF001 - as above
         return True
 
     async def reclaim(self) -> None:
@@ -196,6 +205,7 @@ class SlotToken:
 
         Raises:
             ConcurrentWait: If this token is queued already.
+            WrongEventLoop: If it is a runner's, and the caller on another event loop.
         """
         if self._slot is not None:
             return
