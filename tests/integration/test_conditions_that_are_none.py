@@ -18,7 +18,7 @@ import pytest
 from cloacina import AsyncRunner, BlockingTaskHandle, ConditionError, Context, InvalidWait, TaskHandle, Workflow, task
 from cloacina.execution.waiting import wait as wait_module
 from cloacina.execution.waiting.conditions import ConditionThreads
-from cloacina.testing import FakeBlockingTaskHandle, FakeTaskHandle
+from cloacina.testing import FakeBlockingTaskHandle, FakeTaskHandle, VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -350,13 +350,14 @@ async def test_a_coroutine_that_comes_too_late_is_closed(
         if returned and end == "cancellation in the same moment":
             cancel[0]()
 
-    monkeypatch.setattr(wait_module, "LAST_CALL_SECONDS", 0.01)
+    clock = VirtualClock(auto=False)
     monkeypatch.setattr(ConditionThreads, "_deliver", deliver_and_cancel)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        async with AsyncRunner("sqlite://") as runner:
+        async with AsyncRunner("sqlite://", clock=clock) as runner:
             execution = await runner.submit(Workflow("waits", tasks=[wait]))
             await until(is_called.is_set)
+            clock.advance(wait_module.LAST_CALL_SECONDS)
             if end == "cancellation":
                 cancel[0]()
             if end != "cancellation in the same moment":

@@ -156,4 +156,4 @@ def test_the_command_is_installed(installation: Installation, tmp_path: Path) ->
     finished = installation.run("cloacina", "explain", "CLO-1203", folder=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert "CLO-1203" in finished.stdout
-    assert "defer_until" in finished.stdout
+    assert "ConditionError" in finished.stdout
