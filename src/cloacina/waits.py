@@ -52,7 +52,6 @@ class Signal:
     model: Any = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be waited for."""
         try:
             check_identifier(self.name, "name of a signal")
         except InvalidName as error:
@@ -73,7 +72,6 @@ class At:
     moment: datetime
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be waited for."""
         check_moment(self.moment, "a moment to wait for")
 
 
@@ -91,7 +89,6 @@ class After:
     duration: float | timedelta
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be waited for."""
         check_duration(self.duration, "the time to wait")
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.context import decode
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+
+# An approval, the most frequent of all, does without pydantic: its import would block the event loop for long.
+_BOOLEANS: Final = {"true": True, "false": False}
 
 
 class InvalidPayload(ValueError):
@@ -27,6 +31,8 @@ def validated(model: Any, payload: str | None) -> Any:
     """
     if model is None:
         return None if payload is None else decode(payload)
+    if model is bool and payload in _BOOLEANS:
+        return _BOOLEANS[payload]
     from pydantic import ValidationError  # noqa: PLC0415 - only who has a model pays for it
 
     try:
@@ -57,6 +63,8 @@ def dumped(model: Any, value: Any) -> str:
 
 def schema_of(model: Any) -> dict[str, Any]:
     """Return the JSON Schema of a type; that of any value for None."""
+    if model is bool:
+        return {"type": "boolean"}
     return {} if model is None else _adapter(model).json_schema(by_alias=True)
 
 
