@@ -56,13 +56,16 @@ def test_unnamed_questions_of_several_kinds_do_not_mix() -> None:
 
 def test_another_attempt_is_given_signals_and_answers_but_asks_conditions_and_times_anew() -> None:
     kinds = ["signal", "question", "condition", "time"]
-    memos = Memos("load", [memo(kind, kind, 1) for kind in kinds])
+    timed_out = [memo("signal", "late", 1, None, "timeout"), memo("question", "nobody", 1, None, "timeout")]
+    memos = Memos("load", [*(memo(kind, kind, 1) for kind in kinds), *timed_out])
     for kind in kinds:
         memos.ask(kind, kind)
 
     memos.start_anew()
 
     assert [kind for kind in kinds if memos.ask(kind, kind)[1] is not None] == ["signal", "question"]
+    assert memos.ask("signal", "late")[1] is None
+    assert memos.ask("question", "nobody")[1] is None
 
 
 def test_answers_that_nobody_asks_for_any_more_are_told() -> None:

@@ -20,7 +20,7 @@ from cloacina.execution.waiting.payloads import InvalidPayload, validated
 from cloacina.execution.waiting.polling import Polling
 from cloacina.execution.waiting.questions import Question
 from cloacina.execution.waiting.sources import EachOf, Expected, FirstOf, Met, Moment
-from cloacina.execution.waiting.wait import Awaited, Wait
+from cloacina.execution.waiting.wait import MET, Awaited, Wait
 from cloacina.handle import RAISE
 from cloacina.store.records import WaitKind
 from cloacina.waits import After, At, Signal, check_duration, check_moment, check_name
@@ -286,7 +286,7 @@ class EngineTaskHandle:
             if memo.outcome is None and memo.deadline is not None:
                 # It goes on where it was: its time is up when it was to be.
                 deadline, limit = datetime.fromtimestamp(memo.deadline, UTC), max(0.0, memo.deadline - now)
-            elif memo.outcome is not None and memo.value is None and awaited.polling is not None:
+            elif memo.outcome == MET and memo.value is None and awaited.polling is not None:
                 memo = None  # What a condition without a name was met with is not kept: it is asked again.
         self._is_waiting = True
         return Wait(attempt, awaited, ordinal=ordinal, memo=memo, time_limit=limit, deadline=deadline)

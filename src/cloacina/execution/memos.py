@@ -46,6 +46,11 @@ class Memo(NamedTuple):
     due_at: float | None
 
 
+def is_kept(kind: str, outcome: str | None) -> bool:
+    """Return whether another attempt is given what this one was: only what a signal or an answer has met."""
+    return kind in _KEPT and outcome == "met"
+
+
 class Memos:
     """The memos of one task execution, and which of them its body has asked for.
 
@@ -82,7 +87,7 @@ class Memos:
     def start_anew(self) -> None:
         """Begin at the first question of another attempt: for it, conditions and times start anew."""
         self._asked.clear()
-        for key in [key for key in self._stored if key[0] not in _KEPT]:
+        for key in [key for key, memo in self._stored.items() if not is_kept(memo.kind, memo.outcome)]:
             del self._stored[key]
             self._kinds.pop(key[1:], None)
 

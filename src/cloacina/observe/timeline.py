@@ -59,6 +59,7 @@ _OPENED_BY = {
     EventType.TASK_RESUMED: StretchKind.HELD,
     EventType.TASK_DEFERRED: StretchKind.WAITED,
     EventType.TASK_RESUMING: StretchKind.QUEUED,
+    EventType.TASK_RECOVERED: StretchKind.QUEUED,
 }
 
 

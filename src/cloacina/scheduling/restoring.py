@@ -13,7 +13,7 @@ from cloacina.context import encode
 from cloacina.errors import WorkflowChanged
 from cloacina.execution.checkpoints import Checkpoints
 from cloacina.execution.ids import new_id
-from cloacina.execution.memos import Memo, Memos
+from cloacina.execution.memos import Memo, Memos, is_kept
 from cloacina.execution.task_execution import SharedByTasks, TaskExecution
 from cloacina.scheduling.merging import NOTHING_WRITTEN
 from cloacina.store.records import SubStatus, TaskStatus
@@ -100,15 +100,12 @@ def _take_over(task: TaskExecution, found: StoredTask, stored: StoredExecution) 
                     wait.due_at,
                 )
                 for wait in waits
-                if wait.attempt == found.attempt or wait.kind in _KEPT
+                if wait.attempt == found.attempt or is_kept(wait.kind, wait.outcome)
             ],
         )
     checkpoints = stored.checkpoints.get(found.id)
     if checkpoints:
         task.checkpoints = Checkpoints((made.name, made.key, made.value) for made in checkpoints)
-
-
-_KEPT = frozenset({"signal", "question"})
 
 
 def _gone(stored: StoredExecution, tasks: Iterable[StoredTask]) -> WorkflowChanged | None:
