@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 170.0
 
 PROGRAM = """
 import json, os, signal, sys
