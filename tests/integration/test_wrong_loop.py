@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.conftest import Until
+
+
+def until_ended(before: set[threading.Thread]) -> None:
+    """Return when all threads have ended that were not there before; one that is being started can't be joined."""
+    give_up = time.monotonic() + 60
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < give_up, left
+        time.sleep(0.001)
 
 
 @task
@@ -128,9 +137,7 @@ def test_a_runner_ends_with_its_loop_and_closes_its_database(backend: str, tmp_p
 
     anyio.run(enter, backend=backend)
     anyio.run(leave, backend=backend)
-    for thread in set(threading.enumerate()) - before:
-        thread.join(20)
-        assert not thread.is_alive()
+    until_ended(before)
     assert {path.name for path in tmp_path.iterdir()} == {"runs.db"}  # The log is emptied and gone.
 
 
@@ -226,9 +233,7 @@ def test_a_runner_that_is_lost_finishes_what_it_was_given(face: str, tmp_path: P
         lost = anyio.run(use, backend=face.split(maxsplit=1)[0])
         del lost
     gc.collect()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(20)
-        assert not thread.is_alive()
+    until_ended(before)
     with Runner(tmp_path / "runs.db") as another:
         assert {record.status for record in another.executions()} == {ExecutionStatus.COMPLETED}
 
