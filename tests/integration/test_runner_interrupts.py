@@ -157,6 +157,7 @@ def test_ctrl_c_again_and_again_while_a_runner_is_left_waits_for_the_end_of_that
                 print("waiting", flush=True)
                 await anyio.sleep_forever()
             finally:
+                print("cleans up", flush=True)
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(sys.stdin.readline)
 
@@ -166,7 +167,9 @@ def test_ctrl_c_again_and_again_while_a_runner_is_left_waits_for_the_end_of_that
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
-    for _ in range(4):
+    process.send_signal(signal.SIGINT)
+    assert [process.stdout.readline() for _ in range(2)] == ["interrupted\n", "cleans up\n"]
+    for _ in range(3):
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
     _, errors = _finish(process, "go on\n")

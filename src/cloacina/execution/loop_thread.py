@@ -185,7 +185,15 @@ def complete(wait: Callable[[], T]) -> tuple[T, BaseException | None]:
     interruption: BaseException | None = None
     while True:
         try:
-            return wait(), interruption
+            # Python looks for signals where a loop begins anew, too. So there are two, and the outer one catches what
+            # comes there.
+            while True:
+                try:
+                    return wait(), interruption
+                except Exception:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - returned
+                    interruption = error
         except Exception:
             raise
         except BaseException as error:  # noqa: BLE001 - returned
