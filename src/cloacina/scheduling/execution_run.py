@@ -305,7 +305,7 @@ class ExecutionRun:
 
     @_fails_alone
     def _sees_again(self, position: int, seen: Seen) -> None:
-        if self._verdict is None:
+        if self._verdict is None and not self._is_refused(position, seen):
             self._states[position] = seen.state
             self._attempt(position, seen.values)
 
@@ -400,7 +400,7 @@ class ExecutionRun:
 
     @_fails_alone
     def _sees_anew(self, position: int, seen: Seen) -> None:
-        if self._verdict is None:
+        if self._verdict is None and not self._is_refused(position, seen):
             self._states[position] = seen.state
             self._begin_anew(position, seen.values)
 
@@ -481,18 +481,24 @@ class ExecutionRun:
         task = self.tasks[position]
         if self._verdict is not None or task.status is not TaskStatus.PENDING:
             return
-        now = self._resources.clock.time()
+        if self._is_refused(position, seen):
+            return
+        self._states[position] = seen.state
+        task.status = TaskStatus.READY
+        self._resources.write((task.state(), task.event(EventType.TASK_READY, self._resources.clock.time())))
+        self._attempt(position, seen.values)
+
+    def _is_refused(self, position: int, seen: Seen) -> bool:
+        """Fail a task for which there is no context: its values conflict, or cannot be merged."""
+        task = self.tasks[position]
         record = seen.error
         if record is None and seen.conflicts:
             conflict = self._merger.conflict(seen.conflicts, f"task {task.definition.id!r}")
             record = error_record(conflict, None, None)
-        if record is not None:
-            self._fail(position, replace(record, task_id=task.definition.id), now, None)
-            return
-        self._states[position] = seen.state
-        task.status = TaskStatus.READY
-        self._resources.write((task.state(), task.event(EventType.TASK_READY, now)))
-        self._attempt(position, seen.values)
+        if record is None:
+            return False
+        self._fail(position, replace(record, task_id=task.definition.id), self._resources.clock.time(), None)
+        return True
 
     # ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
