@@ -31,7 +31,7 @@ FLOWS = """
     with Workflow("greeting") as greeting:
         @task
         def ask(context: Context) -> None:
-            print("printed by a task")
+            sys.stdout.write("printed by a task\\n")  # print writes the end of the line apart: progress may come between
             subprocess.run([sys.executable, "-c", "print('printed by a subprocess')"], check=True)
             context["größe"] = context.get("größe", "ünbekannt")
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class LineProgress:
-    """Writes a line when a task's state changes: seconds since the start, the task, its new state."""
+    """Writes a line when a task's state changes: seconds since the start, the task, its new state.
+
+    Tasks may print into the same stream from their threads: a line is one write, with its end, so that it stays whole.
+    """
 
     def __init__(self, progress: ExecutionProgress, stream: TextIO) -> None:
         self._progress = progress
@@ -38,7 +41,8 @@ class LineProgress:
 
     def note(self, text: str) -> None:
         """Write a line of its own."""
-        print(text, file=self._stream, flush=True)
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
 
     def _write(self, change: StateChange) -> None:
         begin = self._progress.started_at or change.at
@@ -46,4 +50,4 @@ class LineProgress:
         if change.state is TaskState.ACTIVE and change.attempt > 1:
             more = f" (attempt {change.attempt})"
         seconds = (change.at - begin).total_seconds()
-        print(f"{seconds:9.3f} s  {change.task_id:{self._width}}  {change.state}{more}", file=self._stream)
+        self._stream.write(f"{seconds:9.3f} s  {change.task_id:{self._width}}  {change.state}{more}\n")
