@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import BaseModel
 
-from cloacina import After, AsyncRunner, At, Context, Signal, WaitTimeout, Workflow
+from cloacina import After, AsyncRunner, At, ConditionError, Context, RetryPolicy, Signal, WaitTimeout, Workflow
 from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -151,6 +152,61 @@ async def test_all_uses_signals_up_when_everything_is_there_and_gives_them_back_
         result = (await execution.wait()).raise_for_status()
 
     assert result.context == {"too early": None, "all": [1, 2, "c", True]}
+
+
+class Order(BaseModel):
+    number: int
+
+
+@_BOTH_KINDS
+@pytest.mark.parametrize("is_condition_last", [False, True])
+async def test_what_signals_carried_is_read_by_its_model_again_in_another_attempt(
+    scripted: Scripted,
+    kind: str,
+    is_condition_last: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    heard: list[list[Any]] = []
+    answers = iter([None, None, "c"] if is_condition_last else ["c"])
+
+    def waits(context: Context) -> Script:
+        every = {"poll_interval_ms": 1}
+        heard.append([])
+        heard[-1].append((yield "wait_any", [lambda: None, Signal("a", Order), Signal("never")], every))
+        both = [Signal("a", Order), lambda: next(answers), Signal("b", bool)]
+        heard[-1].append((yield "wait_all", both, every))
+        if len(heard) == 1:
+            raise RuntimeError
+        context["left"] = yield "wait_for", "a"
+
+    workflow = Workflow("w", tasks=[scripted(kind, waits, retry=RetryPolicy(attempts=2, delay=0.001))])
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(workflow)
+        for number, name in enumerate("aaba"):
+            await runner.signal(execution.id, name, True if name == "b" else {"number": number})
+        result = (await execution.wait()).raise_for_status()
+
+    assert heard == [[(1, Order(number=0)), [Order(number=1), "c", True]]] * 2
+    assert result.context == {"left": {"number": 3}}
+
+
+@_BOTH_KINDS
+async def test_value_that_cannot_be_stored_with_signals_fails_the_wait_and_gives_them_back(
+    scripted: Scripted, kind: str
+) -> None:
+    def waits(context: Context) -> Script:
+        try:
+            yield "wait_all", [Signal("a"), lambda: {1}]
+        except ConditionError as error:
+            context["told"] = str(error)
+        context["a"] = yield "wait_for", "a"
+
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await runner.signal(execution.id, "a", 1)
+        result = (await execution.wait()).raise_for_status()
+
+    assert "JSON cannot hold" in result.context["told"]
+    assert result.context["a"] == 1
 
 
 @_BOTH_KINDS

@@ -11,7 +11,8 @@ from cloacina.execution.memos import Memo, Memos
 
 
 def memo(kind: str, name: str, ordinal: int, value: str | None = "1", outcome: str | None = "met") -> Memo:
-    return Memo(kind, name, ordinal, 1, outcome, value, f"{kind}-{name}-{ordinal}", 1.0, None, None)
+    signal_id = "sent" if kind in {"signal", "question"} else None
+    return Memo(kind, name, ordinal, 1, outcome, value, f"{kind}-{name}-{ordinal}", 1.0, None, None, signal_id)
 
 
 QUESTIONS = st.lists(st.tuples(st.sampled_from(["signal", "condition"]), st.sampled_from(["", "a", "b"])), max_size=12)

@@ -98,15 +98,15 @@ class EngineTaskHandle:
     async def wait_any(self, awaited: Sequence[AnyAwaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Wait until one of several things happens: see `TaskHandle.wait_any`."""
         several = Several("wait_any", awaited, needs_all=False)
-        sources = [(index, self._source(each)) for index, each in several.sources]
+        sources = self._sources(WaitKind.ANY, several, options.get("name"))
         source = FirstOf(sources) if sources else None
         return cast("tuple[int, Any]", await self._wait_for_several(WaitKind.ANY, several, source, **options))
 
     async def wait_all(self, awaited: Sequence[AnyAwaited], **options: Unpack[WaitOptions]) -> list[Any]:
         """Wait until each of several things has happened: see `TaskHandle.wait_all`."""
         several = Several("wait_all", awaited, needs_all=True)
-        sources = [(index, self._source(each)) for index, each in several.sources]
-        source = EachOf(sources, several.values, len(several), self._attempt.inbox) if sources else None
+        sources = self._sources(WaitKind.ALL, several, options.get("name"))
+        source = EachOf(sources, several, self._attempt.inbox) if sources else None
         return cast("list[Any]", await self._wait_for_several(WaitKind.ALL, several, source, **options))
 
     async def _wait_for_several(
@@ -122,11 +122,10 @@ class EngineTaskHandle:
         default: Any = RAISE,
         tolerate_errors: int = 0,
     ) -> Any:
-        found = Awaited(kind, _name(name), self._polling(several, poll_interval_ms, tolerate_errors), source)
-        value = await self._wait(found, timeout, deadline, default)
-        if kind is WaitKind.ANY and value is not default:
-            value = tuple(cast("Sequence[Any]", value))  # What was stored of it is JSON, which has no tuples.
-        return value
+        polling = self._polling(several, poll_interval_ms, tolerate_errors)
+        return await self._wait(
+            Awaited(kind, _name(name), polling, source, several=several), timeout, deadline, default
+        )
 
     async def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
         """Ask a person, and wait for the answer without a slot: see `TaskHandle.request_input`."""
@@ -299,14 +298,21 @@ class EngineTaskHandle:
         check_polling(condition, poll_interval_ms, tolerate_errors)
         return Polling(condition, poll_interval_ms, tolerate_errors)
 
-    def _source(self, awaited: Signal | At | After) -> Source:
+    def _sources(self, kind: WaitKind, several: Several, name: str | None) -> list[tuple[int, Source]]:
+        """Return the sources among several things; a delay goes on where it was when the body is run again."""
+        resources = self._attempt.resources
+        memo = self._attempt.memos.peek(kind, _name(name))
+        began_at = resources.clock.time() if memo is None else memo.started_at
+        return [(index, self._source(each, began_at)) for index, each in several.sources]
+
+    def _source(self, awaited: Signal | At | After, began_at: float) -> Source:
         resources = self._attempt.resources
         if isinstance(awaited, Signal):
             return self._expected(awaited.name, awaited.model)
         if isinstance(awaited, At):
             due_at = awaited.moment.timestamp()
         else:
-            due_at = resources.clock.time() + check_duration(awaited.duration, "the time to wait")
+            due_at = began_at + check_duration(awaited.duration, "the time to wait")
         return Moment(due_at, resources.clock, resources.timers)
 
     def _expected(self, name: str, model: Any) -> Expected:

@@ -6,16 +6,12 @@ returned to it at once. Names may change their order: a question is the nth of i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cloacina.errors import ReplayMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-
-_KEPT: Final = frozenset({"signal", "question"})
-"""The kinds whose answers another attempt is given as well: they were consumed, or somebody took the trouble."""
 
 
 class Memo(NamedTuple):
@@ -32,6 +28,7 @@ class Memo(NamedTuple):
         started_at: When it was asked, in seconds since the epoch.
         deadline: When its time is up.
         due_at: The moment that it waits for.
+        signal_id: The signal or answer that was used up for it; the first of several.
     """
 
     kind: str
@@ -44,11 +41,12 @@ class Memo(NamedTuple):
     started_at: float
     deadline: float | None
     due_at: float | None
+    signal_id: str | None
 
 
-def is_kept(kind: str, outcome: str | None) -> bool:
-    """Return whether another attempt is given what this one was: only what a signal or an answer has met."""
-    return kind in _KEPT and outcome == "met"
+def is_kept(outcome: str | None, signal_id: str | None) -> bool:
+    """Return whether another attempt is given what this one was: only what used up a signal or an answer."""
+    return outcome == "met" and signal_id is not None
 
 
 class Memos:
@@ -87,7 +85,7 @@ class Memos:
     def start_anew(self) -> None:
         """Begin at the first question of another attempt: for it, conditions and times start anew."""
         self._asked.clear()
-        for key in [key for key, memo in self._stored.items() if not is_kept(memo.kind, memo.outcome)]:
+        for key in [key for key, memo in self._stored.items() if not is_kept(memo.outcome, memo.signal_id)]:
             del self._stored[key]
             self._kinds.pop(key[1:], None)
 

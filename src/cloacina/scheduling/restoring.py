@@ -98,9 +98,10 @@ def _take_over(task: TaskExecution, found: StoredTask, stored: StoredExecution) 
                     wait.started_at,
                     wait.deadline,
                     wait.due_at,
+                    wait.signal_id,
                 )
                 for wait in waits
-                if wait.attempt == found.attempt or is_kept(wait.kind, wait.outcome)
+                if wait.attempt == found.attempt or is_kept(wait.outcome, wait.signal_id)
             ],
         )
     checkpoints = stored.checkpoints.get(found.id)

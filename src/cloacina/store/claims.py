@@ -54,6 +54,7 @@ class StoredWait(NamedTuple):
     outcome: str | None
     value: str | None
     question: str | None
+    signal_id: str | None
 
 
 class StoredCheckpoint(NamedTuple):

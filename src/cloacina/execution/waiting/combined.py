@@ -5,9 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from cloacina.context import decode, encode
 from cloacina.execution.waiting.answers import NoAnswer, Pending, answer_of
 from cloacina.execution.waiting.arguments import SOURCES, check_awaited, returns_awaitable
+from cloacina.execution.waiting.payloads import validated
 from cloacina.membrane import name_of
+from cloacina.waits import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from cloacina.execution.waiting.answers import Answer
     from cloacina.execution.waiting.conditions import ConditionThreads
     from cloacina.handle import Condition
-    from cloacina.waits import After, At, Signal
+    from cloacina.waits import After, At
 
 _SHOWN: Final = 5
 
@@ -51,6 +54,7 @@ class Several:
         conditions: Those that are polled.
         sources: The others, each with its index among all.
         values: What has held, by index among all, when all are needed.
+        texts: What of that signals have carried, JSON, by index.
 
     Raises:
         InvalidWait: They are no list of functions, signals and times, or none.
@@ -65,6 +69,7 @@ class Several:
         self._method = method
         self._needs_all = needs_all
         self.values: dict[int, Any] = {}
+        self.texts: dict[int, str] = {}
         self._errors_in_a_row = [0] * len(self.conditions)
 
     def __len__(self) -> int:
@@ -75,6 +80,39 @@ class Several:
         if (more := len(self) - len(names)) > 0:
             names.append(f"and {more} more")
         return f"{self._method}([{', '.join(names)}])"
+
+    def encode(self, value: Any) -> str:
+        """Return what the wait returns as JSON.
+
+        Raises:
+            NotJSONSerializable: A condition has returned what JSON cannot hold.
+        """
+        what = f"what {self._method} returns"
+        if not self._needs_all:
+            return encode(list(value), what)
+        texts = [
+            self.texts[index] if index in self.texts else encode(each, f"{what}[{index}]")
+            for index, each in enumerate(value)
+        ]
+        return f"[{','.join(texts)}]"
+
+    def decode(self, text: str) -> Any:
+        """Return what the wait has returned before, from JSON; what signals have carried is read by their models.
+
+        Raises:
+            InvalidPayload: It is not what the model of its signal expects.
+        """
+        found = decode(text)
+        if not self._needs_all:
+            index, value = found
+            return index, self._read(index, value)
+        return [self._read(index, value) for index, value in enumerate(found)]
+
+    def _read(self, index: int, value: Any) -> Any:
+        awaited = self._awaited[index] if index < len(self) else None
+        if not isinstance(awaited, Signal) or awaited.model is None:
+            return value
+        return validated(awaited.model, encode(value, "a payload"))
 
     def round(self) -> Generator[int, Answer, Any]:
         """Yield the place of each condition that is to be asked, and be sent its answer.

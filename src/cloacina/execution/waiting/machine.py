@@ -61,7 +61,7 @@ class Event(IntEnum):
     MET_TO_STORE = auto()
     """It is met with something that has to be stored before the task goes on."""
     FAILED = auto()
-    """An answer: an error that is not tolerated."""
+    """An answer is an error that is not tolerated; or what it is met with cannot be stored."""
     DUE = auto()
     """The next call of its condition is due."""
     TIME_UP = auto()
@@ -113,6 +113,7 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Action, ...]]]] = {
     (_S.HELD, _E.PARKED): (_S.WAITING, (_A.POLL_LATER,)),
     (_S.HELD, _E.MET): (_S.DONE, (_A.DISARM, _A.GO_ON)),
     (_S.HELD, _E.MET_TO_STORE): (_S.HELD_UNSTORED, (_A.DISARM, _A.STORE)),
+    (_S.HELD, _E.FAILED): (_S.DONE, (_A.DISARM, _A.GO_ON)),
     (_S.HELD, _E.TIME_UP): (_S.HELD_LAST, (_A.BE_PATIENT, _A.ASK)),
     (_S.HELD, _E.PATIENCE_UP): (_S.DONE, (_A.DISARM, _A.TIMED_OUT, _A.GO_ON)),
     (_S.HELD_LAST, _E.PARKED): (_S.LAST, ()),
@@ -127,6 +128,7 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Action, ...]]]] = {
     (_S.WAITING, _E.DUE): (_S.ASKING, (_A.ASK,)),
     (_S.WAITING, _E.MET): (_S.RESUMING, (_A.DISARM, _A.QUEUE)),
     (_S.WAITING, _E.MET_TO_STORE): (_S.UNSTORED, (_A.DISARM, _A.STORE, _A.QUEUE)),
+    (_S.WAITING, _E.FAILED): (_S.RESUMING, (_A.DISARM, _A.QUEUE)),
     (_S.WAITING, _E.TIME_UP): (_S.LAST, (_A.DISARM, _A.BE_PATIENT, _A.ASK)),
     (_S.WAITING, _E.PATIENCE_UP): (_S.RESUMING, (_A.DISARM, _A.TIMED_OUT, _A.QUEUE)),
     (_S.ASKING, _E.NOT_MET): (_S.WAITING, (_A.POLL_LATER,)),

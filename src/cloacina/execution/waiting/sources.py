@@ -8,13 +8,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from cloacina.context import encode
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cloacina.execution.clock import Clock
     from cloacina.execution.inbox import Inbox, Signal
+    from cloacina.execution.waiting.combined import Several
     from cloacina.execution.waiting.timers import Timer, Timers
 
 
@@ -23,7 +22,8 @@ class Met(NamedTuple):
 
     Attributes:
         value: What the task gets.
-        text: That as JSON; None when it need not be stored, because looking again comes to the same.
+        text: That as JSON; None when it is not known yet, or need not be stored because looking again comes to the
+            same.
         signals: What it came with, and what is used up.
     """
 
@@ -177,19 +177,15 @@ class EachOf:
 
     Args:
         sources: The sources, each with its index among all that is waited for.
-        values: What has been met, by index; conditions are in it as well.
-        total: How many things are waited for.
+        several: What is known of all that is waited for; conditions put what they have come to there as well.
         inbox: Where signals go back to when the wait ends before all are there.
     """
 
-    __slots__ = ("_inbox", "_on_met", "_signals", "_sources", "_total", "_values")
+    __slots__ = ("_inbox", "_on_met", "_several", "_signals", "_sources")
 
-    def __init__(
-        self, sources: Sequence[tuple[int, Source]], values: dict[int, Any], total: int, inbox: Inbox | None
-    ) -> None:
+    def __init__(self, sources: Sequence[tuple[int, Source]], several: Several, inbox: Inbox) -> None:
         self._sources = dict(sources)
-        self._values = values
-        self._total = total
+        self._several = several
         self._inbox = inbox
         self._signals: list[Signal] = []
         self._on_met: Callable[[Met], None] | None = None
@@ -199,7 +195,7 @@ class EachOf:
         for index, source in list(self._sources.items()):
             if (met := source.look()) is not None:
                 self._take(index, met)
-        return self.all_met()
+        return self._all_met()
 
     def start(self, on_met: Callable[[Met], None]) -> None:
         """Call a function when the last of them is met."""
@@ -213,26 +209,31 @@ class EachOf:
         for source in self._sources.values():
             source.stop()
         signals, self._signals = self._signals, []
-        if self._inbox is not None:
-            for signal in reversed(signals):
-                self._inbox.put_back(signal)
+        for signal in reversed(signals):
+            self._inbox.put_back(signal)
 
-    def all_met(self) -> Met | None:
-        """Return the values of all in their order, with the signals that are used up; None when not all are met."""
-        if len(self._values) < self._total:
-            return None
-        values = [self._values[index] for index in range(self._total)]
+    def met_by_polling(self, value: Any) -> Met:
+        """Return what the wait is met with, the last of all being a condition: with the signals that came before."""
         signals, self._signals = self._signals, []
-        return Met(values, encode(values, "the values of wait_all"), tuple(signals))
+        return Met(value, None, tuple(signals))
+
+    def _all_met(self) -> Met | None:
+        """Return the values of all in their order, with the signals that are used up; None when not all are met."""
+        values = self._several.values
+        if len(values) < len(self._several):
+            return None
+        return self.met_by_polling([values[index] for index in range(len(values))])
 
     def _met(self, index: int, met: Met) -> None:
         self._take(index, met)
-        if self._on_met is not None and (everything := self.all_met()) is not None:
+        if self._on_met is not None and (everything := self._all_met()) is not None:
             self._on_met(everything)
 
     def _take(self, index: int, met: Met) -> None:
         del self._sources[index]
-        self._values[index] = met.value
+        self._several.values[index] = met.value
+        if met.text is not None:
+            self._several.texts[index] = met.text
         self._signals += met.signals
 
 

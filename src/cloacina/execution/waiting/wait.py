@@ -23,7 +23,7 @@ from cloacina.execution.waiting.answers import Pending, answer_of
 from cloacina.execution.waiting.combined import Combination, FailedRound
 from cloacina.execution.waiting.machine import ROWS, Action, Event, State
 from cloacina.execution.waiting.payloads import validated
-from cloacina.execution.waiting.sources import Met
+from cloacina.execution.waiting.sources import EachOf, Met
 from cloacina.execution.waiting.timers import Timer
 from cloacina.execution.waiting.wording import count, failure_of, limit_of
 from cloacina.handle import RAISE
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.slots import SlotToken
     from cloacina.execution.waiting.answers import Answer
+    from cloacina.execution.waiting.combined import Several
     from cloacina.execution.waiting.places import Places
     from cloacina.execution.waiting.polling import Polling
     from cloacina.execution.waiting.sources import Source
@@ -81,6 +82,7 @@ class Awaited(NamedTuple):
         question: What a person is asked, JSON.
         row_id: The id of its row in the store; None for a new one.
         model: What the value of a signal or an answer is read as, when the body is run again.
+        several: What is known of several things, if it is for several.
     """
 
     kind: WaitKind
@@ -91,6 +93,25 @@ class Awaited(NamedTuple):
     question: str | None = None
     row_id: str = ""
     model: Any = None
+    several: Several | None = None
+
+    def encode(self, value: Any) -> str:
+        """Return what the wait is met with as JSON.
+
+        Raises:
+            NotJSONSerializable: A condition has returned what JSON cannot hold.
+        """
+        if self.several is not None:
+            return self.several.encode(value)
+        return encode(value, f"the value of the wait {self.name!r}")
+
+    def decode(self, text: str) -> Any:
+        """Return what the wait was met with before, from JSON.
+
+        Raises:
+            InvalidPayload: It is not what the model expects.
+        """
+        return validated(self.model, text) if self.several is None else self.several.decode(text)
 
 
 class Wait(Timer):
@@ -276,7 +297,7 @@ class Wait(Timer):
     def _replay(self, memo: Memo) -> None:
         """Take over what the store holds of this wait: the body has gone past it before."""
         if memo.outcome == MET:
-            value = True if memo.value is None else validated(self.awaited.model, memo.value)
+            value = True if memo.value is None else self.awaited.decode(memo.value)
             self._met = Met(value, memo.value)
         self.outcome = memo.outcome
         self._state = State.DONE
@@ -415,7 +436,8 @@ class Wait(Timer):
         errors = polling.errors
         event = polling.judge(value, error)
         if event is Event.MET:
-            self._is_met(Met(value, None))
+            source = self.awaited.source
+            self._is_met(source.met_by_polling(value) if isinstance(source, EachOf) else Met(value, None))
             return
         if event is Event.FAILED:
             self.outcome = FAILED
@@ -433,10 +455,11 @@ class Wait(Timer):
         if self.outcome is not None:
             self._give_back(met)
             return
-        if self.awaited.name and met.text is None:
+        if met.text is None and (self.awaited.name or met.signals):
             try:
-                met = met._replace(text=encode(met.value, f"the value of the wait {self.awaited.name!r}"))
+                met = met._replace(text=self.awaited.encode(met.value))
             except NotJSONSerializable as error:
+                self._give_back(met)
                 self._fail(error)
                 return
         self._met = met
@@ -523,6 +546,7 @@ class Wait(Timer):
             self._began_at,
             self.deadline,
             awaited.due_at,
+            met.signals[0].id if met.signals else None,
         )
         attempt.memos.add(memo)
 
