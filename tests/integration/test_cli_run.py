@@ -31,7 +31,7 @@ FLOWS = """
     with Workflow("greeting") as greeting:
         @task
         def ask(context: Context) -> None:
-            sys.stdout.write("printed by a task\\n")  # print writes the end of the line apart: progress may come between
+            sys.stdout.write("printed by a task\\n")  # As a whole: progress may come between two writes.
             subprocess.run([sys.executable, "-c", "print('printed by a subprocess')"], check=True)
             context["größe"] = context.get("größe", "ünbekannt")
 

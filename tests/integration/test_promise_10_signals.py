@@ -163,7 +163,7 @@ class Order(BaseModel):
 async def test_what_signals_carried_is_read_by_its_model_again_in_another_attempt(
     scripted: Scripted,
     kind: str,
-    is_condition_last: bool,  # noqa: FBT001 - a parameter of the test
+    is_condition_last: bool,
 ) -> None:
     heard: list[list[Any]] = []
     answers = iter([None, None, "c"] if is_condition_last else ["c"])
