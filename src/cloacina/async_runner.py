@@ -11,7 +11,7 @@ from cloacina.engine import Engine
 from cloacina.errors import UnknownExecution
 from cloacina.retry import seconds
 from cloacina.store import queries, requests
-from cloacina.submission import WorkflowRegistry, encode_context
+from cloacina.submission import WorkflowRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -207,7 +207,8 @@ class AsyncRunner:
             return execution
         check_key(key)
         found = self._registry.find(workflow)
-        outcome, run = await self._engine.submit_once(found, encode_context(found, context), key)
+        (encoded,) = await self._engine.encode(found, [context])
+        outcome, run = await self._engine.submit_once(found, encoded, key)
         return Execution(self, outcome.execution_id, run, is_new=outcome.is_new)
 
     async def submit_many(
@@ -227,7 +228,7 @@ class AsyncRunner:
             StoreWriteFailed: The database refused one of them, or cannot be written any more. Nothing was stored.
         """
         found = self._registry.find(workflow)
-        encoded = [encode_context(found, context) for context in contexts]
+        encoded = await self._engine.encode(found, list(contexts))
         return [Execution(self, run.id, run) for run in await self._engine.submit(found, encoded)]
 
     async def execute(self, workflow: Workflow | str, context: Mapping[str, Any] | None = None) -> ExecutionResult:
@@ -237,7 +238,8 @@ class AsyncRunner:
             The result; of a failed execution too, which `raise_for_status()` makes an exception.
         """
         found = self._registry.find(workflow)
-        return await self._engine.execute(found, encode_context(found, context))
+        (encoded,) = await self._engine.encode(found, [context])
+        return await self._engine.execute(found, encoded)
 
     async def wait(self, execution: Target, timeout: float | timedelta | None = None) -> ExecutionResult:
         """Wait for the end of an execution; of one that this runner does not have, by looking at the database.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 
 from cloacina.engine_life import EngineLife
+from cloacina.execution.thread_call import ThreadCall
 from cloacina.membrane import Log
 from cloacina.shared_database import Ending, result_of, wake_all
+from cloacina.submission import encode_context, takes_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +42,29 @@ logger = Log("cloacina.engine")
 class Engine(EngineLife):
     """A runner without a face: what `AsyncRunner` does, on the executions of `Scheduler` and on the database."""
 
+    async def encode(self, workflow: Workflow, contexts: Sequence[Mapping[str, Any] | None]) -> list[dict[str, str]]:
+        """Return initial contexts as JSON text by key, checked; what may take long is done in a thread.
+
+        Raises:
+            NotJSONSerializable: A context holds what JSON cannot hold.
+            InvalidInput: The workflow's input model refuses a context.
+        """
+        if not takes_long(workflow, contexts):
+            return _encoded(workflow, contexts)
+        self._refuse_unless_open()
+        # Functions of the input model see the caller's context variables.
+        variables = contextvars.copy_context()
+        return await self._call_in_thread(lambda: variables.run(_encoded, workflow, contexts))
+
+    async def _call_in_thread(self, function: Callable[[], T]) -> T:
+        self._calls += 1
+        try:
+            call = ThreadCall(self._loop, function)
+            await call.wait()
+        finally:
+            self._call_has_ended()
+        return call.result()
+
     async def submit(self, workflow: Workflow, contexts: Sequence[Mapping[str, str]]) -> list[ExecutionRun]:
         """Store and start executions."""
         self._refuse_unless_open()
@@ -61,7 +87,7 @@ class Engine(EngineLife):
                 run = await self._execute_within(attempt, workflow, context)
         finally:
             self._callers_waiting -= 1
-        return run.result()
+        return await self._call_in_thread(run.result) if run.has_large_result else run.result()
 
     async def _execute_within(self, attempt: Attempt, workflow: Workflow, context: Mapping[str, str]) -> ExecutionRun:
         """Do the same for a task of this runner, which keeps its slot meanwhile."""
@@ -90,7 +116,7 @@ class Engine(EngineLife):
                     await self._wait_for(run, limit)
         finally:
             self._callers_waiting -= 1
-        return run.result()
+        return await self._call_in_thread(run.result) if run.has_large_result else run.result()
 
     async def _wait_for(self, run: ExecutionRun, limit: float | None) -> None:
         if limit is None:
@@ -208,3 +234,7 @@ class Engine(EngineLife):
             "next_poll_at": None if wait.next_poll_at is None else datetime.fromtimestamp(wait.next_poll_at, UTC),
         }
         return replace(record, **changed)
+
+
+def _encoded(workflow: Workflow, contexts: Sequence[Mapping[str, Any] | None]) -> list[dict[str, str]]:
+    return [encode_context(workflow, context) for context in contexts]

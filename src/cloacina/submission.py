@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloacina.context import Context, encode_mapping, encode_values
 from cloacina.errors import NotJSONSerializable, UnknownWorkflow, join_names
 from cloacina.execution.ids import new_id
+from cloacina.large_json import is_heavy
 from cloacina.membrane import short_name
 from cloacina.store.records import TaskStatus
 from cloacina.store.requests import NewExecution, NewTask
@@ -15,7 +16,7 @@ from cloacina.task import check_name
 from cloacina.workflow import Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class WorkflowRegistry:
@@ -88,6 +89,13 @@ def encode_context(workflow: Workflow | None, context: Mapping[str, Any] | None)
     encoded = encode_values(values)
     refuse_loss(workflow, model)
     return encoded
+
+
+def takes_long(workflow: Workflow, contexts: Sequence[Mapping[str, Any] | None]) -> bool:
+    """Return whether to encode initial contexts takes more than a few milliseconds, or runs code of the user's."""
+    if workflow.input is not None:
+        return True
+    return any(type(each) is not dict for each in contexts if each is not None) or is_heavy(contexts)
 
 
 def new_execution(workflow: Workflow, context: Mapping[str, str]) -> NewExecution:

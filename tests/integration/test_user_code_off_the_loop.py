@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import UserDict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from pydantic import BaseModel, field_validator
 
 from cloacina import AsyncRunner, Context, RetryPolicy, StoreWriteFailed, TaskHandle, Workflow, task
+from cloacina.large_json import LARGE_TEXT
+from cloacina.scheduling import execution_run
 from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
@@ -229,3 +233,60 @@ async def test_virtual_time_stands_still_while_a_function_of_the_user_is_called(
         held.may_go.set()
         await execution.wait()
         (await waiting.wait()).raise_for_status()
+
+
+@pytest.mark.parametrize("what", ["an input model", "a large context", "many contexts"])
+async def test_initial_context_is_encoded_while_the_loop_goes_on(what: str) -> None:
+    held = Held()
+
+    class Input(BaseModel):
+        rows: list[int] = []
+
+        @field_validator("rows")
+        @classmethod
+        def look(cls, rows: list[int]) -> list[int]:
+            held()
+            return rows
+
+    class Telltale(UserDict[str, Any]):
+        def __iter__(self) -> Any:
+            held()
+            return super().__iter__()
+
+    @task
+    async def count(context: Context) -> None:
+        context["count"] = len(context["rows"])
+
+    workflow = Workflow("counting", tasks=[count], input=Input if what == "an input model" else None)
+    contexts: list[Any] = [{"rows": [1]}]
+    if what == "a large context":
+        contexts = [Telltale(rows=[1])]
+    elif what == "many contexts":
+        contexts = [{"rows": [1]} for _ in range(11_000)] + [Telltale(rows=[1])]
+    async with AsyncRunner("sqlite://") as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.submit_many, workflow, contexts)
+        await anyio.to_thread.run_sync(held.is_in.wait, PATIENCE_SECONDS)
+        assert held.is_in.is_set()
+        held.may_go.set()
+    assert threading.get_ident() not in held.threads
+
+
+async def test_large_result_is_decoded_while_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held()
+
+    def decode(text: str) -> Any:
+        held()
+        return len(text)
+
+    monkeypatch.setattr(execution_run, "decode", decode)
+
+    @task
+    async def write(context: Context) -> None:
+        context["text"] = "x" * LARGE_TEXT
+
+    async with AsyncRunner("sqlite://") as runner, anyio.create_task_group() as group:
+        group.start_soon(runner.execute, Workflow("w", tasks=[write]))
+        await anyio.to_thread.run_sync(held.is_in.wait, PATIENCE_SECONDS)
+        held.may_go.set()
+    assert held.threads
+    assert threading.get_ident() not in held.threads

@@ -14,6 +14,7 @@ from cloacina.execution.ids import new_id
 from cloacina.execution.inbox import Signal
 from cloacina.execution.task_execution import SharedByTasks, TaskExecution
 from cloacina.execution.turns import take_portion
+from cloacina.large_json import LARGE_TEXT
 from cloacina.membrane import Log
 from cloacina.scheduling.contexts import Contexts
 from cloacina.scheduling.failure import error_record
@@ -687,6 +688,11 @@ class ExecutionRun:
         """Forget a one-shot whose task does not wait any more; nothing when it was set."""
         if self._waiters is not None:
             self._waiters.remove(waiter)
+
+    @property
+    def has_large_result(self) -> bool:
+        """Whether to decode its context takes long."""
+        return sum(map(len, self._context.values())) > LARGE_TEXT
 
     def result(self) -> ExecutionResult:
         """Return the result of an execution that is over."""
