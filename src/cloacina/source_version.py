@@ -29,15 +29,25 @@ _LENGTH: Final = 16
 _IGNORED_FIELDS: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
 
-def task_version(definition: TaskDefinition) -> str:
-    """Return the version of a task: a hash of its function's syntax tree, or of its bytecode if there is no source."""
-    return _hash(_fingerprint(definition.snapshot, {}))
+def task_version(definition: TaskDefinition, known: dict[int, str] | None = None) -> str:
+    """Return the version of a task: a hash of its function's syntax tree, or of its bytecode if there is no source.
+
+    Args:
+        definition: The task.
+        known: The hashes of codes that have been read; those that are read now are added.
+    """
+    return _hash(_fingerprint(definition.snapshot, {} if known is None else known))
 
 
-def workflow_version(tasks: Sequence[TaskDefinition]) -> str:
-    """Return the version of a workflow: a hash of its tasks' ids, dependencies and versions, in their order."""
+def workflow_version(tasks: Sequence[TaskDefinition], known: dict[int, str] | None = None) -> str:
+    """Return the version of a workflow: a hash of its tasks' ids, dependencies and versions, in their order.
+
+    Args:
+        tasks: Its tasks.
+        known: The hashes of codes that have been read; those that are read now are added.
+    """
     # Tasks made in a loop share their code; each code is read once.
-    known: dict[int, str] = {}
+    known = {} if known is None else known
     return _hash(
         "\n".join(f"{each.id}\t{','.join(each.dependencies)}\t{_fingerprint(each.snapshot, known)}" for each in tasks)
     )

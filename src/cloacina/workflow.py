@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Merge", "Resolve", "Workflow", "WorkflowGraph", "task_version"]
+__all__ = ["Merge", "OnChange", "Resolve", "Workflow", "WorkflowGraph", "task_version"]
 
 Resolve: TypeAlias = Callable[[list[Any]], Any]
 """Makes one value of those that tasks wrote to one key, which come in the declared topological order."""
 
 Merge: TypeAlias = Literal["fail", "last"] | Mapping[str, Resolve]
 """What becomes of a key to which several tasks, neither the other's ancestor, wrote different values."""
+
+OnChange: TypeAlias = Literal["match", "fail", "restart"]
+"""What becomes of a task that has stored answers when it is taken up with other code than it had."""
 
 _LONGEST_VERSION: Final = 128
 
@@ -44,6 +47,11 @@ class Workflow:
             `"fail"`: the task that joins them fails. `"last"`: the last in the declared topological order stands.
             A mapping: for the keys in it, the function makes one value of the list of values; others fail. It is called
             in a thread, and not for an execution that was cancelled.
+        on_change: What becomes of a task that is taken up after its process died, or retried, when it has stored
+            answers (signals, answers of people, checkpoints, named waits, times) and its code has changed. `"match"`:
+            it goes on, and answers are matched by name; that is told as an event and a warning. `"fail"`: it fails
+            with `WorkflowChanged`, its answers kept. `"restart"`: its answers are dropped and it begins anew, in the
+            same attempt; signals that it had used up are there again, and people are asked once more.
         input: A pydantic model that the initial context has to satisfy. What it fills in or converts becomes part of
             the context, as JSON; so it may hold no `SecretStr`.
 
@@ -84,13 +92,17 @@ class Workflow:
         version: str | None = None,
         description: str | None = None,
         merge: Merge = "fail",
+        on_change: OnChange = "match",
         input: Any = None,  # noqa: A002 - the word of the domain, and a keyword only.
     ) -> None:
         self._name = check_name(name, "name of a workflow")
         self._description = description
         self._merge: Merge = _checked_merge(merge)
+        self._on_change: OnChange = _checked_on_change(on_change)
         self._input = _checked_input(input)
         self._version = _checked_version(version)
+        self._source_versions: dict[str, str] = {}
+        self._codes: dict[int, str] = {}
         self._declared: list[TaskDefinition] = []
         self._graph: WorkflowGraph | None = None
         self._tasks: Mapping[str, TaskDefinition] | None = None
@@ -140,6 +152,11 @@ class Workflow:
         return self._merge
 
     @property
+    def on_change(self) -> OnChange:
+        """What becomes of a task that has stored answers when its code has changed."""
+        return self._on_change
+
+    @property
     def input(self) -> Any:
         """The pydantic model of the initial context, or None."""
         return self._input
@@ -177,8 +194,25 @@ class Workflow:
             DefinitionError: The workflow is not built yet.
         """
         if self._version is None:
-            self._version = workflow_version(self.graph.tasks)
+            self._version = workflow_version(self.graph.tasks, self._codes)
         return self._version
+
+    def source_version(self, task_id: str) -> str:
+        """Return the version of a task's code, which `on_change` is about: 16 hexadecimal digits.
+
+        It does not depend on `version`, nor on the other tasks. Computed when first asked for.
+
+        Args:
+            task_id: The task's id.
+
+        Raises:
+            DefinitionError: The workflow is not built yet.
+            KeyError: It has no such task.
+        """
+        found = self._source_versions.get(task_id)
+        if found is None:
+            found = self._source_versions[task_id] = task_version(self.tasks[task_id], self._codes)
+        return found
 
     def _build(self) -> None:
         self._graph = build_graph(self._name, self._declared)
@@ -205,6 +239,12 @@ def _checked_merge(merge: object) -> Merge:
         if all(isinstance(key, str) and callable(resolve) for key, resolve in resolvers.items()):
             return MappingProxyType(cast("dict[str, Resolve]", resolvers))
     raise InvalidOption(f"merge is {merge!r}. Expected 'fail', 'last', or a dict of functions by key: {{'total': sum}}")
+
+
+def _checked_on_change(on_change: object) -> OnChange:
+    if isinstance(on_change, str) and on_change in ("match", "fail", "restart"):
+        return cast("OnChange", on_change)
+    raise InvalidOption(f"on_change is {on_change!r}. Expected 'match', 'fail' or 'restart'")
 
 
 def _checked_input(model: object) -> object:

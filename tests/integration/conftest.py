@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import count
+from pathlib import Path
 from typing import Any, Protocol
 
 import anyio
@@ -194,3 +197,25 @@ def _next(steps: Generator[Call, Any, None], error: Exception | None, value: Any
         return steps.send(value) if error is None else steps.throw(error)
     except StopIteration:
         return None
+
+
+class Crashed(Protocol):
+    """Returns what a process leaves that dies now: a copy of its database, whose executions belong to nobody."""
+
+    def __call__(self, path: Path) -> Path: ...
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Crashed:
+    """Return a function that makes the copy; the runner of the original goes on, and knows nothing of it."""
+    copies = count(1)
+
+    def copy(path: Path) -> Path:
+        left = tmp_path / f"crashed-{next(copies)}.db"
+        with closing(sqlite3.connect(path)) as original, closing(sqlite3.connect(left)) as database:
+            original.backup(database)
+            database.execute("UPDATE workflow_executions SET runner_id = NULL WHERE finished_at IS NULL")
+            database.commit()
+        return left
+
+    return copy

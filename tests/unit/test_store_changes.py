@@ -197,6 +197,7 @@ def test_every_change_names_its_execution() -> None:
         changes.checkpoint("t", "e", "charge", "#1", None, 1, None, 1.0),
         changes.execution_owner("e", None),
         changes.heartbeat("t", "e", 1.0, None),
+        changes.wait_ended("w", "e", "dropped", 1.0),
     ]
 
     found = {kind: execution_id for kind, _, execution_id in [EXECUTION, TASK, WAIT, *states]}

@@ -173,4 +173,7 @@ class WorkflowChanged(ExecutionError):
 
     code = "CLO-1321"
     cause = "A task that had completed is no part of the workflow any more, or its code has changed and may not."
-    mend = "Run the execution with the version of the workflow that it began with, or put the task back."
+    mend = (
+        "Run the execution with the version of the workflow that it began with, or put the task back. "
+        "Workflow(on_change='match') lets a task go on whose code has changed."
+    )

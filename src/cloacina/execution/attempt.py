@@ -595,6 +595,10 @@ class Attempt:
         """Store that the wait has ended, and nothing of the task: it was cancelled, and cleans up without a slot."""
         self.resources.write((self._ended(wait, self.resources.clock.time()),))
 
+    def show_ended(self, wait: Wait) -> None:
+        """Store that a wait is over for which the slot was not given back."""
+        self.resources.write((wait.state(self.resources.clock.time()),))
+
     def _ended(self, wait: Wait, at: float) -> Change:
         del self.resources.waits[wait.id]
         self._wait = None

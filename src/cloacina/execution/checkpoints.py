@@ -25,17 +25,23 @@ class Checkpoints:
         stored: Name, key and result of each that the store holds; without a result, it was begun and may happen once.
     """
 
-    __slots__ = ("_counts", "_open", "_stored")
+    __slots__ = ("_counts", "_open", "_stored", "_unasked")
 
     def __init__(self, stored: Iterable[tuple[str, str, str | None]] = ()) -> None:
         self._stored: dict[tuple[str, str], str | None] = {(name, key): value for name, key, value in stored}
         self._counts: dict[str, int] = {}
         self._open: set[tuple[str, str]] = set()
+        self._unasked = set(self._stored)
 
     def start(self) -> None:
         """Begin at the first checkpoint: the body is run from its start."""
         self._counts.clear()
         self._open.clear()
+        self._unasked = set(self._stored)
+
+    def unasked(self) -> list[tuple[str, str]]:
+        """Return name and key of those that earlier runs of the body have left, and this one has not entered."""
+        return sorted(self._unasked)
 
     def enter(self, task_id: str, name: str, key: str | None) -> Checkpoint:
         """Return the next checkpoint of a name, or that of a key.
@@ -61,6 +67,7 @@ class Checkpoints:
                 message = f"task {task_id!r} enters the checkpoint {name!r} with key {key!r} a second time at once"
                 raise ConcurrentCheckpoint(message)
         self._open.add(place)
+        self._unasked.discard(place)
         return Checkpoint(self, place)
 
 

@@ -49,6 +49,11 @@ def is_kept(outcome: str | None, signal_id: str | None) -> bool:
     return outcome == "met" and signal_id is not None
 
 
+def is_answer(kind: str, outcome: str | None, value: str | None) -> bool:
+    """Return whether a body that is run again is answered by this; an unnamed condition that was met is asked again."""
+    return outcome is not None and (value is not None or outcome != "met" or kind == "time")
+
+
 class Memos:
     """The memos of one task execution, and which of them its body has asked for.
 
@@ -118,5 +123,11 @@ class Memos:
     def unasked(self) -> Iterator[Memo]:
         """Yield what was answered and the body has not asked for."""
         for (kind, name, ordinal), memo in self._stored.items():
-            if memo.outcome is not None and ordinal > self._asked.get((kind, name), 0):
+            if is_answer(kind, memo.outcome, memo.value) and ordinal > self._asked.get((kind, name), 0):
+                yield memo
+
+    def left_open(self) -> Iterator[Memo]:
+        """Yield what an earlier run of the body has waited for, was not answered, and the body has not asked for."""
+        for (kind, name, ordinal), memo in self._stored.items():
+            if memo.outcome is None and ordinal > self._asked.get((kind, name), 0):
                 yield memo

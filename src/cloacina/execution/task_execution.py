@@ -58,6 +58,7 @@ class TaskExecution:
         error: What the last attempt failed with, as JSON.
         due_at: When its next attempt is due, after one that failed.
         recoveries: How often it was begun again because its process had died.
+        source_version: The version of the code of its last attempt, of a task with a handle.
         is_suspect: Whether its body does not begin before it is stored that it does: it may end its process at once.
         shared: What the tasks of the execution share.
         memos: What its body has been answered; None while it has asked for nothing.
@@ -79,6 +80,7 @@ class TaskExecution:
         "position",
         "recoveries",
         "shared",
+        "source_version",
         "started_at",
         "status",
         "sub_status",
@@ -106,6 +108,7 @@ class TaskExecution:
         self.error: str | None = None
         self.due_at: float | None = None
         self.recoveries = 0
+        self.source_version: str | None = None
         self.is_suspect = False
         self.shared = shared
         self.memos: Memos | None = None
@@ -129,6 +132,7 @@ class TaskExecution:
             self.error,
             self.due_at,
             self.recoveries,
+            self.source_version,
         )
 
     def event(self, kind: EventType, at: float, slot: int | None = None, detail: str | None = None) -> Change:

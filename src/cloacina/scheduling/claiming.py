@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cloacina.errors import StoreError
 from cloacina.membrane import Log
+from cloacina.scheduling.changed_code import changed_tasks
 from cloacina.store import claims
+from cloacina.store.answers import drop_answers
 from cloacina.store.ownership import Place, RunnerLock, remove_leftovers
 from cloacina.store.wake import Listener
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -133,13 +136,16 @@ class Claiming:
             return
         self._is_claiming = True
         self._is_due = False
-        request = partial(self._claim, workflows=list(self._known), now=self._resources.clock.time())
+        request = partial(self._claim, workflows=dict(self._known), now=self._resources.clock.time())
         self._store.transact(request, self._claimed)
 
-    def _claim(self, connection: Connection, workflows: list[str], now: float) -> Claimed:
+    def _claim(self, connection: Connection, workflows: Mapping[str, Workflow], now: float) -> Claimed:
         runner_id = self._resources.runner_id
         dead = claims.release_dead(connection, self._path, runner_id, now)
-        return Claimed(claims.claim(connection, runner_id, workflows, AT_ONCE), dead)
+        executions = claims.claim(connection, runner_id, list(workflows), AT_ONCE)
+        return Claimed(
+            [_with_answers_for(connection, each, workflows[each.workflow], now) for each in executions], dead
+        )
 
     def _claimed(self, done: Future[Claimed]) -> None:
         self._is_claiming = False
@@ -184,3 +190,16 @@ class Claiming:
     def _listener_failed(self, error: BaseException) -> None:
         if not self._is_closed:
             logger.error("signals of other processes are not heard any more: %s", error)
+
+
+def _with_answers_for(
+    connection: Connection, stored: StoredExecution, workflow: Workflow, now: float
+) -> StoredExecution:
+    """Return an execution without the answers of other code, if its workflow wants them dropped."""
+    if workflow.on_change != "restart":
+        return stored
+    changed = list(changed_tasks(stored, workflow))
+    for number, task in enumerate(changed, stored.events + 1):
+        drop_answers(connection, task.stored, number, task.detail(), now)
+        task.warn()
+    return claims.load(connection, [stored.id])[0] if changed else stored

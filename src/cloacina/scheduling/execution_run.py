@@ -16,6 +16,7 @@ from cloacina.execution.task_execution import SharedByTasks, TaskExecution
 from cloacina.execution.turns import take_portion
 from cloacina.large_json import LARGE_TEXT
 from cloacina.membrane import Log
+from cloacina.scheduling.changed_code import unused_answers
 from cloacina.scheduling.contexts import Contexts
 from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.judging import judge
@@ -37,13 +38,15 @@ from cloacina.store.requests import NewExecution, NewTask
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from cloacina.errors import StoreWriteFailed
+    from cloacina.errors import StoreWriteFailed, WorkflowChanged
     from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.memos import Memos
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
+    from cloacina.scheduling.changed_code import ChangedTask
     from cloacina.scheduling.contexts import Seen
     from cloacina.scheduling.merging import ContextMerger
     from cloacina.store.changes import Change, Unit
@@ -258,16 +261,32 @@ class ExecutionRun:
             if task.status is TaskStatus.FAILED and self.error is None and task.error is not None:
                 self.error = ErrorRecord.from_json(task.error)
         now = self._resources.clock.time()
+        refused = self._refused_for_their_code(restored.changed, now)
         if self._remaining:
-            self._go_through(map(self._take_up_task, range(len(self.tasks))))
+            self._go_through(map(partial(self._take_up_task, refused), range(len(self.tasks))))
         elif self._verdict is None:
             self._end_with([], now)
 
-    def _take_up_task(self, position: int) -> None:
+    def _refused_for_their_code(self, changed: Sequence[ChangedTask], now: float) -> Mapping[int, WorkflowChanged]:
+        """Tell of tasks whose code has changed, and return the errors of those that may not go on with it."""
+        refused: dict[int, WorkflowChanged] = {}
+        for each in changed:
+            task = self.tasks[self.workflow.graph.index[each.stored.task_id]]
+            self._resources.write((task.event(EventType.TASK_CODE_CHANGED, now, detail=each.detail()),))
+            if each.on_change == "fail":
+                refused[task.position] = each.refusal()
+            else:
+                each.warn()
+        return refused
+
+    def _take_up_task(self, refused: Mapping[int, WorkflowChanged], position: int) -> None:
         task = self.tasks[position]
         if self._verdict is not None or position in self._attempts:
             return
-        if task.status in {TaskStatus.READY, TaskStatus.RUNNING}:
+        if position in refused:
+            error = error_record(refused[position], task.definition.id, task.attempt or None)
+            self._fail(position, error, self._resources.clock.time(), None)
+        elif task.status in {TaskStatus.READY, TaskStatus.RUNNING}:
             self._recover(task)
         elif task.status is TaskStatus.PENDING and task.due_at is not None:
             self._retry_later(position, max(0.0, task.due_at - self._resources.clock.time()))
@@ -318,6 +337,8 @@ class ExecutionRun:
         task.attempt += 1
         # A body may be what took the process down before it could be stored that it had begun.
         task.is_suspect = self._is_taken_up
+        if task.definition.requires_handle:
+            task.source_version = self.workflow.source_version(task.definition.id)
         attempt = self._attempts[position] = Attempt(
             self._resources,
             task,
@@ -369,6 +390,8 @@ class ExecutionRun:
         task.changes = outcome.changes_json
         self._contexts.completed(position, outcome)
         task.error = None
+        if (task.memos or task.checkpoints) is not None and (unused := unused_answers(task, now)):
+            self._resources.write(unused)
         self._finish_task(task, TaskStatus.COMPLETED, now, slot, on_commit=partial(self._release_dependents, position))
 
     def _retry(self, attempt: Attempt, record: ErrorRecord, delay: float, now: float, slot: int | None) -> None:
@@ -411,6 +434,7 @@ class ExecutionRun:
         task.status = TaskStatus.READY
         task.due_at = None
         if task.memos is not None:
+            self._end_left_waits(task, task.memos)
             task.memos.start_anew()
         if task.checkpoints is not None:
             task.checkpoints.start()
@@ -451,12 +475,20 @@ class ExecutionRun:
     ) -> None:
         """Store the end of a task; with the last one, the end of the execution."""
         task.finish(status, now)
+        if task.memos is not None:
+            self._end_left_waits(task, task.memos)
         self._remaining -= 1
         unit = [task.state(), task.event(_FINAL_EVENTS[status], now, slot, detail)]
         if self._remaining:
             self._resources.write(unit, on_commit)
         else:
             self._end_with(unit, now)
+
+    def _end_left_waits(self, task: TaskExecution, memos: Memos) -> None:
+        """Store the end of waits that an earlier run of the body had begun, and this one has not come to."""
+        now = self._resources.clock.time()
+        if ends := [changes.wait_ended(memo.id, task.execution_id, "dropped", now) for memo in memos.left_open()]:
+            self._resources.write(ends)
 
     @_fails_alone
     def _release_dependents(self, position: int) -> None:

@@ -15,12 +15,14 @@ from cloacina.execution.checkpoints import Checkpoints
 from cloacina.execution.ids import new_id
 from cloacina.execution.memos import Memo, Memos, is_kept
 from cloacina.execution.task_execution import SharedByTasks, TaskExecution
+from cloacina.scheduling.changed_code import changed_tasks
 from cloacina.scheduling.merging import NOTHING_WRITTEN
 from cloacina.store.records import SubStatus, TaskStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from cloacina.scheduling.changed_code import ChangedTask
     from cloacina.scheduling.merging import ContextMerger, State
     from cloacina.store.changes import Change
     from cloacina.store.claims import StoredExecution, StoredTask
@@ -36,6 +38,7 @@ class Restored(NamedTuple):
         missing: How many dependencies have not completed, of tasks of which some have, by position.
         changes: What is to be stored of what is new or gone.
         failure: Why the execution cannot go on.
+        changed: Tasks that have stored answers of other code.
     """
 
     tasks: list[TaskExecution]
@@ -43,6 +46,7 @@ class Restored(NamedTuple):
     missing: dict[int, int]
     changes: list[Change]
     failure: WorkflowChanged | None
+    changed: list[ChangedTask]
 
 
 def restore(stored: StoredExecution, workflow: Workflow, merger: ContextMerger, shared: SharedByTasks) -> Restored:
@@ -72,7 +76,9 @@ def restore(stored: StoredExecution, workflow: Workflow, merger: ContextMerger, 
                 missing[dependent] = missing.get(dependent, len(graph.dependencies[dependent])) - 1
         elif not task.status.is_final:
             states[position] = before
-    return Restored(tasks, states, missing, changes, _gone(stored, known.values()))
+    return Restored(
+        tasks, states, missing, changes, _gone(stored, known.values()), list(changed_tasks(stored, workflow))
+    )
 
 
 def _take_over(task: TaskExecution, found: StoredTask, stored: StoredExecution) -> None:
@@ -82,6 +88,7 @@ def _take_over(task: TaskExecution, found: StoredTask, stored: StoredExecution) 
     task.started_at, task.finished_at = found.started_at, found.finished_at
     task.changes, task.error = found.changes, found.error
     task.due_at, task.recoveries = found.due_at, found.recoveries
+    task.source_version = found.source_version
     waits = stored.waits.get(found.id)
     if waits:
         task.memos = Memos(

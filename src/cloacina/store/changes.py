@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cloacina.canonical_json import encode
-from cloacina.store.records import ExecutionStatus, WaitKind
+from cloacina.store.records import ExecutionStatus, WaitKind, WaitPhase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cloacina.store.records import EventType, SignalKind, SubStatus, TaskStatus, WaitPhase
+    from cloacina.store.records import EventType, SignalKind, SubStatus, TaskStatus
 
 Change: TypeAlias = tuple[int, tuple[Any, ...], str]
 """The kind of a statement, its parameters, and the id of the execution: the one that fails when this is refused."""
@@ -36,8 +36,9 @@ EXECUTION_OWNER = 6
 TASK_STATE = 7
 HEARTBEAT = 8
 WAIT_STATE = 9
-SIGNAL_STATE = 10
-EVENT = 11
+WAIT_ENDED = 10
+SIGNAL_STATE = 11
+EVENT = 12
 
 _WORDS = (
     "a new execution",
@@ -50,12 +51,13 @@ _WORDS = (
     "the state of a task",
     "the heartbeat of a task",
     "the state of a wait",
+    "the end of a wait",
     "the state of a signal",
     "the event {}",
 )
 _TYPE_IN_EVENT = 4
 
-STATES = frozenset({EXECUTION_STATE, EXECUTION_OWNER, TASK_STATE, HEARTBEAT, WAIT_STATE, SIGNAL_STATE})
+STATES = frozenset({EXECUTION_STATE, EXECUTION_OWNER, TASK_STATE, HEARTBEAT, WAIT_STATE, WAIT_ENDED, SIGNAL_STATE})
 """The kinds that replace the state of a row; the row's id is their last parameter."""
 
 _PENDING = ExecutionStatus.PENDING._value_
@@ -203,6 +205,11 @@ def wait_state(
         wait_id,
     )
     return WAIT_STATE, parameters, execution_id
+
+
+def wait_ended(wait_id: str, execution_id: str, outcome: str, ended_at: float) -> Change:
+    """End a wait that an earlier run of the task's body has left, and nobody waits for any more."""
+    return WAIT_ENDED, (WaitPhase.ENDED._value_, outcome, None, ended_at, wait_id), execution_id
 
 
 def new_signal(

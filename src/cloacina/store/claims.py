@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, case, func, insert, or_, select, update
+from sqlalchemy import and_, case, func, insert, select, update
 
 from cloacina.store.ownership import is_locked, lock_path
 from cloacina.store.records import ExecutionStatus, SubStatus, TaskStatus, WaitPhase
@@ -229,9 +229,7 @@ def load(connection: Connection, ids: Sequence[str]) -> list[StoredExecution]:
     current = {task.id: task.attempt for each in tasks.values() for task in each if task.status != "Completed"}
     by_execution: dict[str, dict[str, list[StoredWait]]] = defaultdict(lambda: defaultdict(list))
     # Ended ones of earlier attempts count only when a signal met them: conditions and times start anew with an attempt.
-    relevant = or_(
-        waits.c.phase != WaitPhase.ENDED.value, waits.c.value.is_not(None), waits.c.outcome.in_(("met", "timeout"))
-    )
+    relevant = (waits.c.phase != WaitPhase.ENDED.value) | (waits.c.outcome.in_(("met", "timeout")))
     for wait in _rows(connection, StoredWait, waits, ids, waits.c.id, relevant):
         if wait.task_execution_id in current:
             by_execution[execution_of[wait.task_execution_id]][wait.task_execution_id].append(wait)

@@ -140,6 +140,10 @@ class EventType(StrEnum):
     """An attempt took a slot and began."""
     TASK_RECOVERED = "task_recovered"
     """The process in which the task ran had ended; the same attempt is begun again, and queues for a slot."""
+    TASK_CODE_CHANGED = "task_code_changed"
+    """The task is taken up, has stored answers, and its code has changed; `detail` tells what its workflow wants."""
+    TASK_ANSWERS_UNUSED = "task_answers_unused"
+    """The task has completed without asking for answers that were stored for it; `detail` names them."""
     TASK_DEFERRED = "task_deferred"
     """The task gave its slot back and waits for a condition."""
     TASK_RESUMING = "task_resuming"
@@ -304,7 +308,8 @@ class WaitRecord:
     last_error: str | None
     """The text of the exception that the condition raised last."""
     outcome: str | None
-    """How the wait ended: `met`, `timeout`, `error` or `cancelled`; None while it has not."""
+    """How the wait ended: `met`, `timeout`, `error` or `cancelled`; `dropped` when the task began anew, or went on
+    without it, after its code had changed; None while it has not."""
     ended_at: datetime | None
     """When it ended."""
 

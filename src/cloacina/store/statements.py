@@ -86,6 +86,7 @@ _UPDATES: dict[int, tuple[Table, tuple[str, ...]]] = {
         waits,
         ("phase", "polls", "next_poll_at", "errors", "last_error", "outcome", "value", "signal_id", "ended_at"),
     ),
+    changes.WAIT_ENDED: (waits, ("phase", "outcome", "next_poll_at", "ended_at")),
     changes.SIGNAL_STATE: (signals, ("consumed_at", "wait_id", "refusal")),
 }
 

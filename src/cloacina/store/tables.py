@@ -137,7 +137,7 @@ waits = Table(
     Column("next_poll_at", _MOMENT, comment="when it is called next, as of a few seconds ago"),
     Column("errors", Integer, nullable=False, server_default=text("0"), comment="how often the condition has raised"),
     Column("last_error", Text, comment="what it raised last"),
-    Column("outcome", Text, comment="met, timeout, error, cancelled or recovered"),
+    Column("outcome", Text, comment="met, timeout, error, cancelled or dropped"),
     Column("value", Text, comment="what it was met with, JSON"),
     Column("signal_id", Text, comment="the signal that met it"),
     Column("ended_at", _MOMENT, comment="when the task went on"),

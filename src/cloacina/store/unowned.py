@@ -74,7 +74,7 @@ def reopen(connection: Connection, execution_id: str, context: str | None, now: 
     earlier = waits.c.task_execution_id.in_(select(tasks.c.id).where(again))
     connection.execute(update(waits).where(earlier).values(attempt=0))
     anew: dict[str, Any] = {"status": TaskStatus.PENDING.value, "attempt": 0, "recoveries": 0}
-    anew |= dict.fromkeys(("started_at", "finished_at", "changes", "error", "due_at", "source_version"))
+    anew |= dict.fromkeys(("started_at", "finished_at", "changes", "error", "due_at"))
     connection.execute(update(tasks).where(again).values(anew))
     row: dict[str, Any] = {"status": ExecutionStatus.PENDING.value}
     row |= dict.fromkeys(("started_at", "finished_at", "final_context", "error", "runner_id"))

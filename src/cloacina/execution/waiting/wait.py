@@ -300,6 +300,7 @@ class Wait(Timer):
             value = True if memo.value is None else self.awaited.decode(memo.value)
             self._met = Met(value, memo.value)
         self.outcome = memo.outcome
+        self.phase = WaitPhase.ENDED
         self._state = State.DONE
 
     def _how_it_timed_out(self) -> str:
@@ -534,6 +535,8 @@ class Wait(Timer):
             unit.append(self.creation(now))
         unit.append(self.state(now if self.phase is None else None))
         unit += [changes.signal_state(signal.id, task.execution_id, now, self.id) for signal in met.signals]
+        if self.phase is None:
+            self.phase = WaitPhase.ENDED
         attempt.resources.write(unit, partial(self._on, Event.STORED))
         memo = Memo(
             awaited.kind,
