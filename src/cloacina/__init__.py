@@ -61,6 +61,7 @@ from cloacina.errors import (
     WrongHandleType,
 )
 from cloacina.handle import BlockingTaskHandle, TaskHandle, return_task_handle, take_task_handle, with_task_handle
+from cloacina.polling import PollPolicy
 from cloacina.task import RetryPolicy, TaskDefinition, task
 from cloacina.waits import After, At, Signal
 from cloacina.workflow import Workflow
@@ -133,6 +134,7 @@ __all__ = [
     "NoTaskHandle",
     "NotJSONSerializable",
     "PackageError",
+    "PollPolicy",
     "QuestionClosed",
     "QuestionRecord",
     "ReplayMismatch",

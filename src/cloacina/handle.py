@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
     from datetime import datetime, timedelta
 
+    from cloacina.polling import PollPolicy
     from cloacina.waits import Awaited
 
 Condition: TypeAlias = Callable[[], Any]
@@ -43,7 +44,8 @@ class WaitOptions(TypedDict, total=False):
     """The keyword arguments that waits for conditions take; `TaskHandle.defer_until` says what they do."""
 
     name: str | None
-    poll_interval_ms: int
+    poll_interval_ms: int | None
+    poll: PollPolicy | None
     timeout: float | timedelta | None
     deadline: datetime | None
     default: Any
@@ -150,7 +152,8 @@ class TaskHandle(Protocol):
         condition: Condition,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,
@@ -176,8 +179,11 @@ class TaskHandle(Protocol):
                 the wait.
             name: Under which the value is stored, as JSON. A task that is run again, because its process died, goes
                 past a wait with a name at once; the condition of one without is called anew.
-            poll_interval_ms: Milliseconds between the end of one call and the next, at least 1. The wait is late by up
-                to this interval: 1 000 to 5 000 suit a file, 10 000 to 30 000 an external service or a person.
+            poll_interval_ms: Milliseconds between the end of one call and the next, at least 1; 1 000 if it is not
+                given. The wait is late by up to this interval: 1 000 to 5 000 suit a file, 10 000 to 30 000 an external
+                service.
+            poll: Intervals that grow or vary, or a number of calls, instead of `poll_interval_ms`: a `PollPolicy`. When
+                the last of its `max_polls` calls does not hold, the wait is out of time.
             timeout: Seconds, or a timedelta, until the wait gives up. The condition is called once more then, and has
                 up to a second to answer. It bounds the wait, with the wait of a `def` task for a place, and not the
                 queueing for a slot after it. It does not count against the task's own `timeout`.
@@ -192,12 +198,12 @@ class TaskHandle(Protocol):
             The truthy value of the condition, or `default`.
 
         Raises:
-            WaitTimeout: The time is over, and there is no `default`.
+            WaitTimeout: The time is over, or `max_polls` calls were made, and there is no `default`.
             ConditionError: The condition raised more often in a row than `tolerate_errors` allows; its exception is
                 the cause. Or it returned what is no answer, such as a generator.
             InvalidWait: A condition is not callable, or its result is always true, as of a generator function; there is
-                none; the interval is below 1 ms, a duration is negative or over 100 years, or both `timeout` and
-                `deadline` are given. The slot is not touched.
+                none; the interval is below 1 ms, a duration is negative or over 100 years; both `timeout` and
+                `deadline` are given, or both `poll` and `poll_interval_ms`. The slot is not touched.
             ConcurrentWait: Another wait of this handle has not ended. Use `wait_all` or `wait_any`.
             HandleConsumed: `into_slot_token()` was called before, or the task has ended.
         """
@@ -276,7 +282,8 @@ class TaskHandle(Protocol):
 
         Args:
             awaited: Conditions, and `Signal`, `At` and `After`; at least one.
-            options: The other arguments of `defer_until`. `tolerate_errors` counts for each condition by itself.
+            options: The other arguments of `defer_until`. `tolerate_errors` counts for each condition by itself. Of a
+                `PollPolicy`, `max_polls` counts rounds, and the last of them ends the whole wait.
 
         Returns:
             The index of the first that happened, and its value; or `default`.
@@ -291,7 +298,8 @@ class TaskHandle(Protocol):
 
         Args:
             awaited: Conditions, and `Signal`, `At` and `After`; at least one.
-            options: The other arguments of `defer_until`. `tolerate_errors` counts for each condition by itself.
+            options: The other arguments of `defer_until`. `tolerate_errors` counts for each condition by itself. Of a
+                `PollPolicy`, `max_polls` counts rounds, and the last of them ends the whole wait.
 
         Returns:
             The values, in the order of what was waited for; or `default`.
@@ -453,7 +461,8 @@ class BlockingTaskHandle(Protocol):
         condition: Condition,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,

@@ -128,10 +128,10 @@ class RetryPolicy:
         fields: dict[str, Any] = {
             "attempts": _count(attempts),
             "delay": seconds(delay, "delay"),
-            "backoff": _backoff(backoff),
-            "multiplier": _number(multiplier, "multiplier", 1.0, 1e6),
+            "backoff": checked_backoff(backoff),
+            "multiplier": checked_number(multiplier, "multiplier", 1.0, 1e6),
             "max_delay": None if max_delay is None else seconds(max_delay, "max_delay"),
-            "jitter": _number(jitter, "jitter", 0.0, 1.0),
+            "jitter": checked_number(jitter, "jitter", 0.0, 1.0),
             "retry_on": _retry_on(retry_on),
         }
         for name, value in fields.items():
@@ -215,13 +215,15 @@ def _count(value: object) -> int:
     return value
 
 
-def _backoff(value: object) -> object:
+def checked_backoff(value: object) -> object:
+    """Return the name of a backoff, or refuse it."""
     if value not in ("fixed", "exponential"):
         raise InvalidOption(f"backoff is {value!r}. Expected 'fixed' or 'exponential'")
     return value
 
 
-def _number(value: object, name: str, minimum: float, maximum: float) -> float:
+def checked_number(value: object, name: str, minimum: float, maximum: float) -> float:
+    """Return a number within its range, or refuse it by the name of its argument."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise InvalidOption(f"{name} is {value!r}. Expected a number from {minimum:g} to {maximum:g}")
     return float(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from cloacina import AsyncRunner, Context, Workflow
+from cloacina.store.records import EventType
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Call, Crashed, Scripted, UntilWait
@@ -76,7 +77,7 @@ async def test_workflow_says_what_becomes_of_answers_that_other_code_was_given(
         result = await runner.wait(execution_id)
         events = {event.type: event for event in await runner.events(execution_id)}
         waits = [(wait.name, wait.phase, wait.outcome) for wait in await runner.waits(execution_id)]
-        detail = events["task_code_changed"].detail
+        detail = events[EventType.TASK_CODE_CHANGED].detail
         assert detail is not None
         assert (detail["on_change"], detail["answers"]) == (on_change, 3)
         assert detail["before"] != detail["now"]
@@ -87,7 +88,7 @@ async def test_workflow_says_what_becomes_of_answers_that_other_code_was_given(
             runner.register(Workflow("w", tasks=[scripted(kind, after)]))
             await runner.retry(execution_id)
             result = await runner.wait(execution_id)
-            assert [event.type for event in await runner.events(execution_id)].count("task_code_changed") == 2
+            assert [event.type for event in await runner.events(execution_id)].count(EventType.TASK_CODE_CHANGED) == 2
 
     assert result.context == {
         "charged": "charge 2" if on_change == "restart" else "charge 1",

@@ -18,6 +18,7 @@ from cloacina import (
     Context,
     HandleConsumed,
     InvalidWait,
+    PollPolicy,
     TaskHandle,
     WaitTimeout,
     Workflow,
@@ -297,6 +298,9 @@ SCENARIOS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     ((0, OSError("first"), 0, OSError("second"), "there"), {"tolerate_errors": 1}),
     ((0, OSError("first"), OSError("second")), {"tolerate_errors": 1}),
     ((0, OSError("only")), {}),
+    ((0, 0, 0, 0, "value"), {"poll": PollPolicy(0.5, backoff="exponential", max_interval=2)}),
+    ((0,) * 50, {"poll": PollPolicy(60, backoff="exponential", max_polls=4)}),
+    ((0,) * 50, {"poll": PollPolicy(60, max_polls=4), "timeout": 90, "default": "gone"}),
 ]
 
 

@@ -45,10 +45,10 @@ class ConditionError(HandleError):
 
 
 class WaitTimeout(HandleError):
-    """Raised when the condition of a wait was not met within `timeout` or before `deadline`."""
+    """Raised when the condition of a wait was not met within `timeout`, before `deadline` or in `max_polls` calls."""
 
     code = "CLO-1204"
-    cause = "The condition stayed false for as long as the wait was allowed to take."
+    cause = "The condition stayed false for as long as the wait was allowed to take, or as often as it may be called."
     mend = "Allow more time, catch the error, or pass default=value to get that value instead."
 
 

@@ -14,10 +14,10 @@ import anyio.lowlevel
 from cloacina.errors import ConcurrentWait, HandleConsumed
 from cloacina.execution.ids import new_id
 from cloacina.execution.slots import SlotToken
-from cloacina.execution.waiting.arguments import check_polling, returns_awaitable, time_limit
+from cloacina.execution.waiting.arguments import interval_of, returns_awaitable, time_limit
 from cloacina.execution.waiting.combined import Combination, Several
 from cloacina.execution.waiting.payloads import InvalidPayload, validated
-from cloacina.execution.waiting.polling import Polling
+from cloacina.execution.waiting.polling import polling_of
 from cloacina.execution.waiting.questions import Question
 from cloacina.execution.waiting.sources import EachOf, Expected, FirstOf, Met, Moment
 from cloacina.execution.waiting.wait import MET, Awaited, Wait
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from cloacina.execution.checkpoints import Checkpoint
     from cloacina.execution.inbox import Signal as Received
     from cloacina.execution.waiting.places import Places
+    from cloacina.execution.waiting.polling import Polling
     from cloacina.execution.waiting.sources import Source
     from cloacina.handle import AnswerOptions, Condition, WaitOptions
+    from cloacina.polling import PollPolicy
     from cloacina.waits import Awaited as AnyAwaited
 
 
@@ -60,15 +62,15 @@ class EngineTaskHandle:
         condition: Condition,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,
         tolerate_errors: int = 0,
     ) -> Any:
         """Wait until the condition holds, without a slot: see `TaskHandle.defer_until`."""
-        check_polling(condition, poll_interval_ms, tolerate_errors)
-        polling = Polling(condition, poll_interval_ms, tolerate_errors)
+        polling = polling_of(condition, poll_interval_ms, poll, tolerate_errors)
         return await self._wait(Awaited(WaitKind.CONDITION, _name(name), polling, None), timeout, deadline, default)
 
     async def defer_for(self, duration: float | timedelta, *, name: str | None = None) -> None:
@@ -116,13 +118,14 @@ class EngineTaskHandle:
         source: Source | None,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,
         tolerate_errors: int = 0,
     ) -> Any:
-        polling = self._polling(several, poll_interval_ms, tolerate_errors)
+        polling = self._polling(several, poll_interval_ms, poll, tolerate_errors)
         return await self._wait(
             Awaited(kind, _name(name), polling, source, several=several), timeout, deadline, default
         )
@@ -290,13 +293,15 @@ class EngineTaskHandle:
         self._is_waiting = True
         return Wait(attempt, awaited, ordinal=ordinal, memo=memo, time_limit=limit, deadline=deadline)
 
-    def _polling(self, several: Several, poll_interval_ms: int, tolerate_errors: int) -> Polling | None:
+    def _polling(
+        self, several: Several, poll_interval_ms: int | None, poll: PollPolicy | None, tolerate_errors: int
+    ) -> Polling | None:
         if not several.conditions:
+            interval_of(poll_interval_ms, poll)
             return None
         resources = self._attempt.resources
         condition = Combination(several, resources.conditions, resources.loop)
-        check_polling(condition, poll_interval_ms, tolerate_errors)
-        return Polling(condition, poll_interval_ms, tolerate_errors)
+        return polling_of(condition, poll_interval_ms, poll, tolerate_errors)
 
     def _sources(self, kind: WaitKind, several: Several, name: str | None) -> list[tuple[int, Source]]:
         """Return the sources among several things; a delay goes on where it was when the body is run again."""

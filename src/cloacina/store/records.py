@@ -298,7 +298,7 @@ class WaitRecord:
     question: str | None
     """What a person is asked."""
     poll_interval_ms: int | None
-    """Milliseconds between two calls of the condition; None when nothing is polled."""
+    """Milliseconds between two calls of the condition, of a `PollPolicy` at first; None when nothing is polled."""
     polls: int
     """How often the condition has been called. Stored every few seconds."""
     next_poll_at: datetime | None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from cloacina.execution.waiting.answers import Answer
     from cloacina.handle import AnswerOptions, Condition, WaitOptions
+    from cloacina.polling import PollPolicy
     from cloacina.testing.polling import Calls
     from cloacina.waits import Awaited
 
@@ -84,7 +85,8 @@ class FakeTaskHandle(RecordingHandle):
         condition: Condition,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,
@@ -98,6 +100,7 @@ class FakeTaskHandle(RecordingHandle):
         options: WaitOptions = {
             "name": name,
             "poll_interval_ms": poll_interval_ms,
+            "poll": poll,
             "timeout": timeout,
             "deadline": deadline,
             "default": default,
@@ -238,7 +241,8 @@ class FakeBlockingTaskHandle(RecordingHandle):
         condition: Condition,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,
@@ -252,6 +256,7 @@ class FakeBlockingTaskHandle(RecordingHandle):
         options: WaitOptions = {
             "name": name,
             "poll_interval_ms": poll_interval_ms,
+            "poll": poll,
             "timeout": timeout,
             "deadline": deadline,
             "default": default,

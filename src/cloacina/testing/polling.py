@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cloacina.execution.waiting.answers import Answer
     from cloacina.execution.waiting.combined import Several
     from cloacina.handle import Condition
+    from cloacina.polling import PollPolicy
 
 Calls: TypeAlias = "Generator[Condition, Answer, Any]"
 """One poll: yields the conditions to call, is sent their answers, and returns what comes of them, or None."""
@@ -26,11 +27,13 @@ class RecordedWait:
     conditions: tuple[Condition, ...]
     """What was waited for: one condition, or several for `wait_any` and `wait_all`."""
     poll_interval_ms: int
-    """Milliseconds between two polls."""
+    """Milliseconds between two polls; of a `PollPolicy`, before the second."""
     time_limit: timedelta | None
     """How long the wait was allowed to take, by `timeout=` or `deadline=`; None for as long as it takes."""
     tolerate_errors: int
     """How many errors in a row were allowed."""
+    poll_policy: PollPolicy | None = None
+    """The `poll=` of the wait."""
     polls: int = 0
     """How often the condition was called; 1 when it held at once, so that no slot changed hands."""
     errors: int = 0

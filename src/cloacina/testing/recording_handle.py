@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
 from cloacina.execution.waiting.answers import NoAnswer
-from cloacina.execution.waiting.arguments import check_polling, time_limit
+from cloacina.execution.waiting.arguments import check_polling, interval_of, time_limit
 from cloacina.execution.waiting.combined import FailedRound
 from cloacina.execution.waiting.wording import count, failure_of, limit_of
 from cloacina.handle import RAISE
+from cloacina.polling import milliseconds_after
 from cloacina.testing.polling import RecordedWait
 from cloacina.testing.stand_in_world import World
 from cloacina.testing.virtual_clock import VirtualClock
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cloacina.execution.checkpoints import Checkpoint
     from cloacina.execution.waiting.answers import Answer
     from cloacina.handle import Condition
+    from cloacina.polling import PollPolicy
     from cloacina.testing.polling import Calls
 
 TASK_EXECUTION_ID = "00000000-0000-7000-8000-000000000000"
@@ -103,11 +105,12 @@ class RecordingHandle:
     def record_wait(
         self,
         conditions: Sequence[Condition],
-        poll: Callable[[], Calls],
+        ask: Callable[[], Calls],
         label: str,
         *,
         name: str | None = None,
-        poll_interval_ms: int = 1000,
+        poll_interval_ms: int | None = None,
+        poll: PollPolicy | None = None,
         timeout: float | timedelta | None = None,
         deadline: datetime | None = None,
         default: Any = RAISE,
@@ -117,10 +120,11 @@ class RecordingHandle:
 
         Args:
             conditions: What is waited for.
-            poll: Asks each of them once.
+            ask: Asks each of them once.
             label: What messages call all of them.
             name: As for `TaskHandle.defer_until`, and so are the others.
             poll_interval_ms: See there.
+            poll: See there.
             timeout: See there.
             deadline: See there.
             default: See there.
@@ -129,29 +133,30 @@ class RecordingHandle:
         self._refuse_if_unusable()
         if name is not None:
             check_name(name, "a wait")
+        interval_ms = interval_of(poll_interval_ms, poll)
         for condition in conditions:
-            check_polling(condition, poll_interval_ms, tolerate_errors)
+            check_polling(condition, interval_ms, tolerate_errors)
         limit = time_limit(timeout, deadline, self.clock.time())
-        wait = RecordedWait(
-            tuple(conditions), poll_interval_ms, None if limit is None else timedelta(seconds=limit), tolerate_errors
-        )
+        allowed = None if limit is None else timedelta(seconds=limit)
+        wait = RecordedWait(tuple(conditions), interval_ms, allowed, tolerate_errors, poll)
         self.waits.append(wait)
         self._is_waiting = True
         try:
-            return (yield from self._polls(wait, poll, label, default, deadline))
+            return (yield from self._polls(wait, ask, label, default, deadline))
         finally:
             self._is_waiting = False
             self._is_slot_held = True
 
     def _polls(
-        self, wait: RecordedWait, poll: Callable[[], Calls], name: str, default: Any, deadline: datetime | None
+        self, wait: RecordedWait, ask: Callable[[], Calls], name: str, default: Any, deadline: datetime | None
     ) -> Generator[Condition, Answer, Any]:
         began = self.clock.elapsed
         interval = timedelta(milliseconds=wait.poll_interval_ms)
+        policy = wait.poll_policy
         while True:
             wait.polls += 1
             try:
-                value = yield from poll()
+                value = yield from ask()
             except FailedRound as failed:
                 wait.errors += failed.errors
                 if failed.in_a_row > wait.tolerate_errors or type(failed.error) is NoAnswer:
@@ -162,13 +167,16 @@ class RecordingHandle:
                 if value is not None:
                     wait.outcome, wait.value = "met", value
                     return value
+            if policy is not None:
+                interval = timedelta(milliseconds=milliseconds_after(policy, wait.polls))
             remaining = interval if wait.time_limit is None else wait.time_limit - wait.duration
             if deadline is not None:  # It follows the wall clock, which a test may set.
                 remaining = deadline - self.clock.now()
-            if remaining <= timedelta(0):
+            is_exhausted = policy is not None and policy.max_polls is not None and wait.polls >= policy.max_polls
+            if is_exhausted or remaining <= timedelta(0):
                 wait.outcome = "timeout"
                 if default is RAISE:
-                    raise self._timed_out(wait, name, deadline)
+                    raise self._timed_out(wait, name, deadline, is_exhausted=is_exhausted)
                 return default
             if wait.time_limit is None and wait.polls >= self._max_polls:
                 raise self._out_of_polls(wait, name)
@@ -177,9 +185,12 @@ class RecordingHandle:
             wait.duration = self.clock.elapsed - began
 
     @staticmethod
-    def _timed_out(wait: RecordedWait, name: str, deadline: datetime | None) -> WaitTimeout:
+    def _timed_out(wait: RecordedWait, name: str, deadline: datetime | None, *, is_exhausted: bool) -> WaitTimeout:
+        if is_exhausted:
+            return WaitTimeout(f"the condition {name} was not met in {count(wait.polls, 'poll')}")
         limit = limit_of(deadline or (wait.time_limit or timedelta(0)).total_seconds())
-        polls = f"{count(wait.polls, 'poll')}, one each {wait.poll_interval_ms} ms"
+        rhythm = f", one each {wait.poll_interval_ms} ms" if wait.poll_policy is None else ""
+        polls = f"{count(wait.polls, 'poll')}{rhythm}"
         return WaitTimeout(f"the condition {name} was not met {limit} ({polls})")
 
     @staticmethod

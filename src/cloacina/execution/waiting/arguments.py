@@ -13,12 +13,16 @@ from cloacina.errors import InvalidOption, InvalidWait
 from cloacina.execution.waiting.answers import RETURN_INSTEAD
 from cloacina.execution.waiting.wording import given
 from cloacina.membrane import name_of
+from cloacina.polling import PollPolicy
 from cloacina.retry import LONGEST, seconds
 from cloacina.waits import After, At, Signal
 
 if TYPE_CHECKING:
     from cloacina.handle import Condition
 
+
+DEFAULT_INTERVAL_MS: Final = 1000
+"""Milliseconds between two polls, unless the wait says otherwise."""
 
 SOURCES: Final = (Signal, At, After)
 """What `wait_any` and `wait_all` take beside conditions."""
@@ -41,6 +45,26 @@ def check_polling(condition: Condition, poll_interval_ms: int, tolerate_errors: 
     if not _is_whole(tolerate_errors, 0):
         message = f"tolerate_errors is a whole number, at least 0; got {tolerate_errors!r}"
         raise InvalidWait(message)
+
+
+def interval_of(poll_interval_ms: int | None, poll: PollPolicy | None) -> int:
+    """Return how many milliseconds lie between two polls; of a policy, between the first two at most.
+
+    Raises:
+        InvalidWait: Both are given, or the policy is none.
+    """
+    if poll is None:
+        return DEFAULT_INTERVAL_MS if poll_interval_ms is None else poll_interval_ms
+    if not isinstance(poll, PollPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        message = f"poll= is a PollPolicy, such as PollPolicy(5, backoff='exponential'); got {given(poll)}"
+        raise InvalidWait(message)
+    if poll_interval_ms is not None:
+        message = (
+            f"a wait takes poll= or poll_interval_ms=, not both; write the interval into the policy, in seconds: "
+            f"PollPolicy({reprlib.repr(poll_interval_ms)} / 1000)"
+        )
+        raise InvalidWait(message)
+    return max(1, round(poll.interval * 1000))
 
 
 def check_condition(condition: Condition) -> None:

@@ -6,14 +6,16 @@ import contextvars
 from typing import TYPE_CHECKING, Any
 
 from cloacina.execution.waiting.answers import NoAnswer, call_condition
-from cloacina.execution.waiting.arguments import returns_awaitable
+from cloacina.execution.waiting.arguments import check_polling, interval_of, returns_awaitable
 from cloacina.execution.waiting.combined import FailedRound
 from cloacina.execution.waiting.machine import Event
 from cloacina.membrane import describe
+from cloacina.polling import milliseconds_after
 
 if TYPE_CHECKING:
     from cloacina.execution.waiting.answers import Answer
     from cloacina.handle import Condition
+    from cloacina.polling import PollPolicy
 
 
 class Polling:
@@ -60,6 +62,16 @@ class Polling:
         self.last_error: str | None = None
         self.failed: FailedRound | None = None
 
+    @property
+    def rhythm(self) -> str:
+        """How often it polls, behind the count of its polls in a message."""
+        return f", one each {self.interval_ms} ms"
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it has polled as often as it may."""
+        return False
+
     def call(self) -> Answer:
         """Call the condition, in a thread, with the context variables of the one who waits."""
         return self._context.run(call_condition, self.condition)
@@ -79,3 +91,55 @@ class Polling:
             return Event.NOT_MET
         self.failed = failed
         return Event.FAILED
+
+
+class PolicyPolling(Polling):
+    """A condition that is called by a policy.
+
+    Args:
+        condition: Called until it returns something truthy.
+        policy: After how long it is called again, and how often.
+        interval_ms: Milliseconds until the second call.
+        tolerate_errors: How many errors in a row it may raise.
+    """
+
+    __slots__ = ("_policy",)
+
+    def __init__(self, condition: Condition, policy: PollPolicy, interval_ms: int, tolerate_errors: int) -> None:
+        super().__init__(condition, interval_ms, tolerate_errors)
+        self._policy = policy
+
+    @property
+    def rhythm(self) -> str:
+        """Nothing: each interval is another one."""
+        return ""
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it has polled as often as it may."""
+        return self._policy.max_polls is not None and self.polls >= self._policy.max_polls
+
+    def judge(self, value: Any, error: BaseException | None) -> Event:
+        """Return what an answer means; `PATIENCE_UP` if it was the last and does not end the wait."""
+        event = super().judge(value, error)
+        if event is not Event.NOT_MET:
+            return event
+        if self.is_exhausted:
+            return Event.PATIENCE_UP
+        self.interval_ms = milliseconds_after(self._policy, self.polls)
+        return event
+
+
+def polling_of(
+    condition: Condition, poll_interval_ms: int | None, poll: PollPolicy | None, tolerate_errors: int
+) -> Polling:
+    """Return what polls a condition, as the arguments of a wait say.
+
+    Raises:
+        InvalidWait: The condition cannot be polled, or an argument is not usable.
+    """
+    interval_ms = interval_of(poll_interval_ms, poll)
+    check_polling(condition, interval_ms, tolerate_errors)
+    if poll is None:
+        return Polling(condition, interval_ms, tolerate_errors)
+    return PolicyPolling(condition, poll, interval_ms, tolerate_errors)

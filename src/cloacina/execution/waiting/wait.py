@@ -304,13 +304,17 @@ class Wait(Timer):
         self._state = State.DONE
 
     def _how_it_timed_out(self) -> str:
-        limit = limit_of(self._limit or 0)
         polling = self.polling
+        last_error = "" if polling is None or not polling.last_error else f"; last error: {polling.last_error}"
+        if polling is not None and polling.is_exhausted:
+            return (
+                f"the condition {name_of(polling.condition)} was not met in {count(polling.polls, 'poll')}{last_error}"
+            )
+        limit = limit_of(self._limit or 0)
         if polling is None:
             what = {"signal": f"the signal {self.awaited.name!r} did not come", "question": "nobody answered"}
             return f"{what.get(self.awaited.kind, 'what was waited for did not happen')} {limit}"
-        last_error = f"; last error: {polling.last_error}" if polling.last_error else ""
-        polls = f"{count(polling.polls, 'poll')}, one each {polling.interval_ms} ms{last_error}"
+        polls = f"{count(polling.polls, 'poll')}{polling.rhythm}{last_error}"
         return f"the condition {name_of(polling.condition)} was not met {limit} ({polls})"
 
     # The waiting task's side.

@@ -23,6 +23,7 @@ SDK_MODULES: Final = (
     "json_mends.py",
     "large_json.py",
     "membrane",
+    "polling.py",
     "retry.py",
     "secret_fields.py",
     "signature.py",
