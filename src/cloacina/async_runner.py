@@ -331,7 +331,7 @@ class AsyncRunner:
 
     async def tasks(self, execution: Target) -> list[TaskRecord]:
         """Return the tasks of an execution in topological order; none when there is no such execution."""
-        return await self._engine.read(queries.tasks, check_target(execution))
+        return self._engine.with_heartbeats(await self._engine.read(queries.tasks, check_target(execution)))
 
     async def events(
         self, execution: Target, *, after: int | None = None, limit: int | None = None

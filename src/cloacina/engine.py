@@ -13,6 +13,7 @@ from cloacina.engine_life import EngineLife
 from cloacina.execution.thread_call import ThreadCall
 from cloacina.membrane import Log
 from cloacina.shared_database import Ending, result_of, wake_all
+from cloacina.store.records import details_of, moment
 from cloacina.submission import encode_context, takes_long
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from cloacina.scheduling.execution_run import ExecutionRun
     from cloacina.store.claims import StoredSignal
     from cloacina.store.queries import Target
-    from cloacina.store.records import ExecutionResult, WaitRecord
+    from cloacina.store.records import ExecutionResult, TaskRecord, WaitRecord
     from cloacina.store.requests import Outcome
     from cloacina.workflow import Workflow
 
@@ -223,6 +224,16 @@ class Engine(EngineLife):
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
         """Return waits with what their counts are now; the store has them every few seconds."""
         return [self._live(record) for record in waits]
+
+    def with_heartbeats(self, tasks: Sequence[TaskRecord]) -> list[TaskRecord]:
+        """Return tasks with their last heartbeats; the store has them every few seconds."""
+        return [self._with_heartbeat(record) for record in tasks]
+
+    def _with_heartbeat(self, record: TaskRecord) -> TaskRecord:
+        heartbeat = self._resources.heartbeats.of(record.id)
+        if heartbeat is None:
+            return record
+        return replace(record, heartbeat_at=moment(heartbeat.at), heartbeat=details_of(heartbeat.details))
 
     def _live(self, record: WaitRecord) -> WaitRecord:
         wait = self._resources.waits.get(record.id)

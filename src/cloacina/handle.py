@@ -387,6 +387,30 @@ class TaskHandle(Protocol):
         """
         ...
 
+    def heartbeat(self, details: Any = None) -> None:
+        """Tell that the task goes on, and how far it has come. It waits for nothing, and may be called in any thread.
+
+        With `@task(heartbeat_timeout=)`, an attempt fails that holds its slot for longer than that without a heartbeat.
+        The details are stored every few seconds, and when the attempt ends: `runner.tasks(...)` shows them, and the
+        next attempt reads them as `last_heartbeat`.
+
+        Args:
+            details: A JSON value, such as the number of the last row. None leaves what was told before.
+
+        Raises:
+            NotJSONSerializable: JSON cannot hold the details.
+            HandleConsumed: `into_slot_token()` was called before, or the task has ended.
+        """
+        ...
+
+    @property
+    def last_heartbeat(self) -> Any:
+        """What heartbeats of this task told last, in this attempt, one before, or a process that has died; else None.
+
+        What came within the last few seconds before a process died may be missing.
+        """
+        ...
+
     async def yield_slot(self) -> None:
         """Let the tasks that queue for a slot go first, then go on with a slot.
 
@@ -528,6 +552,19 @@ class BlockingTaskHandle(Protocol):
 
     def idempotency_key(self, name: str, key: str | None = None) -> str:
         """Return a key for what the outside world must do once; see `TaskHandle.idempotency_key`."""
+        ...
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Tell that the task goes on, and how far it has come; see `TaskHandle.heartbeat`.
+
+        Raises:
+            TaskCancelled: The task was cancelled or has timed out.
+        """
+        ...
+
+    @property
+    def last_heartbeat(self) -> Any:
+        """What heartbeats of this task told last; see `TaskHandle.last_heartbeat`."""
         ...
 
     def yield_slot(self) -> None:

@@ -53,6 +53,7 @@ class TaskDefinition:
         is_async: Whether it runs on the event loop (`run`), and not in a thread (`run_blocking`).
         requires_handle: Whether it takes a handle.
         handle_parameter: The name of the parameter that takes the handle, or None.
+        heartbeat_timeout: For how many seconds an attempt may hold a slot without a heartbeat, or None for no limit.
         snapshot: What its version is a hash of: its code, and what that is bound to, as it was decorated.
     """
 
@@ -67,6 +68,7 @@ class TaskDefinition:
     handle_parameter: str | None
     snapshot: SourceSnapshot = field(repr=False)
     _call: Callable[..., Any] = field(repr=False)
+    heartbeat_timeout: float | None = None
 
     async def run(self, context: Context) -> None:
         """Run the body of an async task.
@@ -124,6 +126,7 @@ def task(
     dependencies: Iterable[Dependency] = (),
     retry: RetryPolicy | None = None,
     timeout: float | timedelta | None = None,
+    heartbeat_timeout: float | timedelta | None = None,
     description: str | None = None,
 ) -> Callable[[_FunctionT], _FunctionT]: ...
 
@@ -136,6 +139,7 @@ def task(
     dependencies: Iterable[Dependency] = (),
     retry: RetryPolicy | None = None,
     timeout: float | timedelta | None = None,
+    heartbeat_timeout: float | timedelta | None = None,
     description: str | None = None,
 ) -> Callable[..., Any]:
     """Make a function a task. Inside of a workflow's `with` block, the task becomes one of that workflow.
@@ -155,6 +159,8 @@ def task(
         retry: When a failed attempt is followed by another. By default there is one attempt.
         timeout: For how many seconds, or a timedelta, an attempt may hold a slot, from wait to wait and all together.
             Waits do not count.
+        heartbeat_timeout: For how many seconds, or a timedelta, an attempt may hold a slot without a heartbeat. The
+            time begins with the attempt, with each `handle.heartbeat()`, and with the end of each wait.
         description: What the task is for, in a line. By default the first line of the docstring.
 
     Returns:
@@ -191,7 +197,7 @@ def task(
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        definition = _define(function, id, dependencies, retry, timeout, description)
+        definition = _define(function, id, dependencies, retry, timeout, heartbeat_timeout, description)
         try:
             setattr(function, _ATTRIBUTE, definition)
         except AttributeError as error:
@@ -248,6 +254,7 @@ def _define(
     dependencies: Iterable[Dependency],
     retry: RetryPolicy | None,
     timeout: float | timedelta | None,
+    heartbeat_timeout: float | timedelta | None,
     description: str | None,
 ) -> TaskDefinition:
     given = cast("object", function)
@@ -268,7 +275,8 @@ def _define(
         function=function,
         dependencies=_dependency_ids(dependencies, str(name)),
         retry=_retry_policy(retry),
-        timeout=None if timeout is None else _timeout(timeout),
+        timeout=None if timeout is None else _timeout(timeout, "timeout"),
+        heartbeat_timeout=_heartbeat_timeout(heartbeat_timeout, signature.handle_parameter),
         description=description if description is not None else _first_line(function),
         is_async=signature.is_async,
         requires_handle=signature.handle_parameter is not None,
@@ -303,11 +311,22 @@ def _retry_policy(retry: object) -> RetryPolicy:
     return retry
 
 
-def _timeout(timeout: float | timedelta) -> float:
-    duration = seconds(timeout, "timeout")
+def _timeout(timeout: float | timedelta, name: str) -> float:
+    duration = seconds(timeout, name)
     if duration == 0.0:
-        raise InvalidOption("timeout is 0, so the task could never run. Expected more than 0 seconds, or None")
+        raise InvalidOption(f"{name} is 0, so the task could never run. Expected more than 0 seconds, or None")
     return duration
+
+
+def _heartbeat_timeout(timeout: float | timedelta | None, handle_parameter: str | None) -> float | None:
+    if timeout is None:
+        return None
+    if handle_parameter is None:
+        raise InvalidOption(
+            "heartbeat_timeout is given to a task that takes no handle, so it has no heartbeat. Declare a parameter"
+            " `handle`, and call handle.heartbeat()"
+        )
+    return _timeout(timeout, "heartbeat_timeout")
 
 
 def _first_line(function: Callable[..., Any]) -> str | None:

@@ -137,6 +137,7 @@ def test_tasks_come_in_topological_order(connection: Connection, write: Write) -
         changes.new_task("t2", "e", "first", 0, TaskStatus.READY),
         changes.new_task("t3", "e", "middle", 1, TaskStatus.PENDING),
         changes.task_state("t2", "e", TaskStatus.RUNNING, SubStatus.DEFERRED, 2, NOON, None, None, error, recoveries=3),
+        changes.heartbeat("t2", "e", NOON, '{"row": 7}'),
     )
 
     first, middle, last = queries.tasks(connection, "e")
@@ -152,6 +153,8 @@ def test_tasks_come_in_topological_order(connection: Connection, write: Write) -
         finished_at=None,
         error=ERROR,
         recoveries=3,
+        heartbeat_at=at(NOON),
+        heartbeat={"row": 7},
     )
     assert (middle.task_id, last.task_id) == ("middle", "last")
     assert (last.sub_status, last.attempt, last.started_at, last.error) == (None, 0, None, None)

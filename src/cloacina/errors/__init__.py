@@ -11,7 +11,7 @@
     ├── ExecutionError        ExecutionFailed · ExecutionCancelled · TaskTimeout · InvalidTaskResult
     │                         UnknownWorkflow · UnknownExecution · RunnerClosed · ThreadUnavailable
     │                         WrongEventLoop · WouldDeadlock · ExecutionEnded · UnknownQuestion · QuestionClosed
-    │                         InvalidAnswer · TaskCrashed · WorkflowChanged
+    │                         InvalidAnswer · HeartbeatTimeout · TaskCrashed · WorkflowChanged
     ├── StoreError            StoreUnavailable · StoreWriteFailed · UnsupportedDatabase · StoreTooNew
     ├── CommandError          FileNotLoadable · WorkflowNotFound · InvalidJSONArgument · UnknownErrorCode
     └── PackageError
@@ -67,6 +67,7 @@ from cloacina.errors.execution import (
     ExecutionEnded,
     ExecutionError,
     ExecutionFailed,
+    HeartbeatTimeout,
     InvalidAnswer,
     InvalidTaskResult,
     QuestionClosed,
@@ -182,6 +183,7 @@ __all__ = [
     "HandleConsumed",
     "HandleError",
     "HashMismatch",
+    "HeartbeatTimeout",
     "ImportCheckFailed",
     "InvalidAllowedSigners",
     "InvalidAnswer",

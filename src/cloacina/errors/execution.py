@@ -160,6 +160,14 @@ class InvalidAnswer(ExecutionError):
     mend = "Give what the message expects. The question stays open."
 
 
+class HeartbeatTimeout(ExecutionError):
+    """Raised in the name of a task that held a slot for longer than its `heartbeat_timeout` without a heartbeat."""
+
+    code = "CLO-1315"
+    cause = "The body hangs, or calls handle.heartbeat() too seldom; time in waits does not count."
+    mend = "Look at what it was doing by its last heartbeat, or allow more time. A retry begins it again."
+
+
 class TaskCrashed(ExecutionError):
     """Raised in the name of a task whose process died each time while it held a slot."""
 

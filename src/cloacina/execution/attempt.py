@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from cloacina.context import Context, takes_long
-from cloacina.errors import HandleConsumed, TaskCancelled, TaskTimeout
+from cloacina.errors import HandleConsumed, TaskCancelled
 from cloacina.execution.blocking_body import BlockingBody
-from cloacina.execution.budget import Budget
 from cloacina.execution.checkpoints import Checkpoints
 from cloacina.execution.forked_body import ForkedBody
 from cloacina.execution.handle import EngineTaskHandle
+from cloacina.execution.heartbeats import Pulse
 from cloacina.execution.ids import new_id
 from cloacina.execution.inside import begin
+from cloacina.execution.limits import limits_of
 from cloacina.execution.memos import Memos
 from cloacina.execution.outcome import CANCELLED
 from cloacina.execution.slots import SlotToken
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from cloacina.execution.inbox import Inbox, Signal
+    from cloacina.execution.limits import Limit
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
     from cloacina.execution.task_execution import TaskExecution
@@ -102,7 +104,6 @@ class Attempt:
     __slots__ = (
         "__weakref__",
         "_base",
-        "_budget",
         "_context",
         "_has_ended",
         "_has_started",
@@ -110,7 +111,9 @@ class Attempt:
         "_is_over",
         "_is_returning",
         "_is_timed_out",
+        "_limits",
         "_outcome",
+        "_overdrawn",
         "_owner",
         "_running",
         "_scope",
@@ -150,8 +153,11 @@ class Attempt:
         # Whether the owner knows.
         self._has_ended = False
         self._running: object = None
-        limit = task.definition.timeout
-        self._budget = None if limit is None else Budget(limit, resources.clock, resources.timers)
+        definition = task.definition
+        has_limits = definition.timeout is not None or definition.heartbeat_timeout is not None
+        self._limits = limits_of(definition, resources) if has_limits else ()
+        # The one that it has timed out by.
+        self._overdrawn: Limit | None = None
         self._wait: Wait | None = None
 
     @property
@@ -353,8 +359,8 @@ class Attempt:
         self._is_returning = True
         if self.is_stopped:
             return None
-        if self._budget is not None and self._budget.is_overdrawn():
-            error = self._timeout_error(error)
+        if (limit := self._find_overdrawn()) is not None:
+            error = self._timeout_error(limit, error)
         return self._owner.judge(self, error)
 
     def _body_ended(self, error: BaseException | None, judged: Outcome | None = None) -> None:
@@ -367,11 +373,11 @@ class Attempt:
         self._scope = None
         self._is_over = True
         try:
-            if self._budget is not None:
+            if self._limits:
                 # No timer can fire while a body blocks the loop.
-                if judged is None and self._budget.is_overdrawn():
-                    self._is_timed_out = True
-                self._budget.stop()
+                if judged is None and (limit := self._find_overdrawn()) is not None:
+                    self._times_out_by(limit)
+                self._stop_clock()
             self._end_what_was_left_behind()
             if self._outcome is None:
                 self._judge(error, judged)
@@ -391,9 +397,9 @@ class Attempt:
             self._outcome = CANCELLED
         elif judged is not None:
             self._outcome = judged
-        elif self._is_timed_out:
+        elif self._overdrawn is not None:
             if self.task.definition.is_async:
-                self._ask(self._timeout_error(error))
+                self._ask(self._timeout_error(self._overdrawn, error))
         elif isinstance(error, Exception) or (error is None and takes_long(self._context)):
             self._ask(error)
         else:
@@ -463,6 +469,8 @@ class Attempt:
 
     def _end(self, outcome: Outcome, slot: int | None) -> None:
         self._has_ended = True
+        if self.task.heartbeat is not None and (last := self.resources.heartbeats.end(self.task)):
+            self.resources.write(last)
         try:
             self._owner.attempt_ended(self, outcome, slot)
         except BaseException as error:
@@ -502,37 +510,57 @@ class Attempt:
     # ── The time it may hold a slot ──────────────────────────────────────────────────────────────────────────────────
 
     def _start_clock(self) -> None:
-        if self._budget is not None:
-            self._budget.start(self._time_is_up)
+        for limit in self._limits:
+            limit.start(partial(self._time_is_up, limit))
 
     def _stop_clock(self) -> None:
-        if self._budget is not None:
-            self._budget.stop()
+        for limit in self._limits:
+            limit.stop()
+
+    def beat(self, details: str | None) -> None:
+        """Take a heartbeat of the body, in any thread.
+
+        Args:
+            details: What it tells, JSON; None for nothing.
+        """
+        for limit in self._limits:
+            if isinstance(limit, Pulse):
+                limit.beat()
+        self.resources.heartbeats.beat(self.task, details)
+
+    def _find_overdrawn(self) -> Limit | None:
+        for limit in self._limits:
+            if limit.is_overdrawn():
+                return limit
+        return None
 
     def has_to_stop(self) -> bool:
         """Return whether the attempt was cancelled or is out of time, by a look at the clock."""
-        if self._budget is not None and self._budget.is_overdrawn():
-            self._budget.stop()
-            self._time_is_up()
+        if self._limits and (limit := self._find_overdrawn()) is not None:
+            limit.stop()
+            self._time_is_up(limit)
         return self.is_stopped
 
-    def _time_is_up(self) -> None:
-        if self._is_returning:
-            return
+    def _times_out_by(self, limit: Limit) -> None:
         self._is_timed_out = True
+        if self._overdrawn is None:
+            self._overdrawn = limit
+
+    def _time_is_up(self, limit: Limit) -> None:
+        if self._is_returning or self._is_timed_out:
+            return
+        self._times_out_by(limit)
         try:
             if self._scope is not None:
                 self._scope.cancel()
             if not self.task.definition.is_async:
                 # Whether another attempt follows is decided now, and once: if none does, it has failed at once.
-                self._ask(self._timeout_error(None))
+                self._ask(self._timeout_error(limit, None))
         except Exception as failure:  # noqa: BLE001 - other timers are due as well
             self.fail(failure)
 
-    def _timeout_error(self, cause: BaseException | None) -> TaskTimeout:
-        limit = self.task.definition.timeout
-        message = f"task {self.task.definition.id!r} held its slot for longer than its timeout of {limit:g} s"
-        error = TaskTimeout(message)
+    def _timeout_error(self, limit: Limit, cause: BaseException | None) -> Exception:
+        error = limit.error(self.task.definition.id)
         error.__cause__ = cause
         return error
 

@@ -97,6 +97,16 @@ class EngineBlockingTaskHandle:
         self._refuse_if_stopped()
         return self._handle.idempotency_key(name, key)
 
+    def heartbeat(self, details: Any = None) -> None:
+        """Tell that the task goes on: see `BlockingTaskHandle.heartbeat`."""
+        self._refuse_if_stopped()
+        self._handle.heartbeat(details)
+
+    @property
+    def last_heartbeat(self) -> Any:
+        """What heartbeats told last: see `BlockingTaskHandle.last_heartbeat`."""
+        return self._handle.last_heartbeat
+
     def yield_slot(self) -> None:
         """Let those who queue go first: see `BlockingTaskHandle.yield_slot`."""
         self._call(self._handle.yield_slot)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from cloacina.errors import TaskTimeout
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,10 +25,10 @@ class Budget:
         timers: What lets the end be noticed while it passes.
     """
 
-    __slots__ = ("_clock", "_left", "_since", "_timer", "_timers")
+    __slots__ = ("_clock", "_left", "_seconds", "_since", "_timer", "_timers")
 
     def __init__(self, seconds: float, clock: Clock, timers: Timers) -> None:
-        self._left = seconds
+        self._left = self._seconds = seconds
         self._clock = clock
         self._timers = timers
         self._since = 0.0
@@ -48,6 +50,10 @@ class Budget:
         """Return whether more has passed than there was, by a look at the clock: a timer may be late. In any thread."""
         spent = self._clock.monotonic() - self._since
         return self._timer is not None and spent - self._left > _ROUNDING_SECONDS
+
+    def error(self, task_id: str) -> TaskTimeout:
+        """Return the error of a task that has used up its time."""
+        return TaskTimeout(f"task {task_id!r} held its slot for longer than its timeout of {self._seconds:g} s")
 
     def _end(self, on_end: Callable[[], None]) -> None:
         self._timer = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import anyio.lowlevel
 
+from cloacina.context import decode, encode
 from cloacina.errors import ConcurrentWait, HandleConsumed
 from cloacina.execution.ids import new_id
 from cloacina.execution.slots import SlotToken
@@ -200,6 +201,18 @@ class EngineTaskHandle:
         check_name(name, "an idempotency key")
         task_execution_id = self.task_execution_id()
         return f"{task_execution_id}:{name}" if key is None else f"{task_execution_id}:{name}:{key}"
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Tell that the task goes on: see `TaskHandle.heartbeat`."""
+        self._refuse_if_consumed()
+        self._attempt.refuse_if_over()
+        self._attempt.beat(None if details is None else encode(details, "the details of a heartbeat"))
+
+    @property
+    def last_heartbeat(self) -> Any:
+        """What heartbeats told last: see `TaskHandle.last_heartbeat`."""
+        heartbeat = self._attempt.task.heartbeat
+        return None if heartbeat is None or heartbeat.details is None else decode(heartbeat.details)
 
     async def _wait_until(self, due_at: float, name: str) -> None:
         resources = self._attempt.resources

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from cloacina.execution.heartbeats import Heartbeats
 from cloacina.execution.ids import new_id
 from cloacina.execution.off_loop import OffLoop
 from cloacina.execution.turns import NextTurn
@@ -45,6 +46,7 @@ class Resources:
         runner_id: Whose they are; executions belong to it.
         waits: The waits that hold no slot now, by id.
         poll_flush: Stores how often they have been polled.
+        heartbeats: The tasks that have beaten, and what the store is told of it.
     """
 
     loop: EventLoop
@@ -59,8 +61,10 @@ class Resources:
     runner_id: str = field(default_factory=new_id)
     waits: dict[str, Wait] = field(default_factory=dict[str, "Wait"])
     poll_flush: PollFlush = field(init=False)
+    heartbeats: Heartbeats = field(init=False)
 
     def __post_init__(self) -> None:
+        self.heartbeats = Heartbeats(self)
         self.poll_flush = PollFlush(self)
 
     def call_off_loop(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from cloacina.execution.inbox import Inbox
 from cloacina.store import changes
-from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus, moment_or_none
+from cloacina.store.records import ErrorRecord, TaskRecord, TaskStatus, details_of, moment, moment_or_none
 
 if TYPE_CHECKING:
     from cloacina.execution.checkpoints import Checkpoints
+    from cloacina.execution.heartbeats import Heartbeat
     from cloacina.execution.memos import Memos
     from cloacina.store.changes import Change
     from cloacina.store.records import EventType, SubStatus
@@ -63,6 +64,7 @@ class TaskExecution:
         shared: What the tasks of the execution share.
         memos: What its body has been answered; None while it has asked for nothing.
         checkpoints: Its steps that are done; None while there are none.
+        heartbeat: Its last heartbeat, of whichever attempt; None before the first.
     """
 
     __slots__ = (
@@ -74,6 +76,7 @@ class TaskExecution:
         "error",
         "execution_id",
         "finished_at",
+        "heartbeat",
         "id",
         "is_suspect",
         "memos",
@@ -113,6 +116,7 @@ class TaskExecution:
         self.shared = shared
         self.memos: Memos | None = None
         self.checkpoints: Checkpoints | None = None
+        self.heartbeat: Heartbeat | None = None
 
     def creation(self) -> Change:
         """Return the change that stores this task execution as new."""
@@ -161,7 +165,9 @@ class TaskExecution:
             started_at=moment_or_none(self.started_at),
             finished_at=moment_or_none(self.finished_at),
             error=None if self.error is None else ErrorRecord.from_json(self.error),
-            recoveries=0,
+            recoveries=self.recoveries,
+            heartbeat_at=None if self.heartbeat is None else moment(self.heartbeat.at),
+            heartbeat=None if self.heartbeat is None else details_of(self.heartbeat.details),
         )
 
     def finish(self, status: TaskStatus, at: float) -> None:

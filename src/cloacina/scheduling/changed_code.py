@@ -81,7 +81,7 @@ def changed_tasks(stored: StoredExecution, workflow: Workflow) -> Iterator[Chang
             continue
         answers = sum(
             is_answer(wait.kind, wait.outcome, wait.value)
-            and (wait.attempt == task.attempt or is_kept(wait.kind, wait.outcome))
+            and (wait.attempt == task.attempt or is_kept(wait.outcome, wait.signal_id))
             for wait in stored.waits.get(task.id, ())
         )
         answers += len(stored.checkpoints.get(task.id, ()))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cloacina.context import encode
 from cloacina.errors import WorkflowChanged
 from cloacina.execution.checkpoints import Checkpoints
+from cloacina.execution.heartbeats import Heartbeat
 from cloacina.execution.ids import new_id
 from cloacina.execution.memos import Memo, Memos, is_kept
 from cloacina.execution.task_execution import SharedByTasks, TaskExecution
@@ -89,6 +90,8 @@ def _take_over(task: TaskExecution, found: StoredTask, stored: StoredExecution) 
     task.changes, task.error = found.changes, found.error
     task.due_at, task.recoveries = found.due_at, found.recoveries
     task.source_version = found.source_version
+    if found.heartbeat_at is not None:
+        task.heartbeat = Heartbeat(found.heartbeat_at, found.heartbeat, is_stored=True)
     waits = stored.waits.get(found.id)
     if waits:
         task.memos = Memos(

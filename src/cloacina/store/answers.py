@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, select, update
 
 from cloacina.store.records import EventType, SignalKind, WaitPhase
-from cloacina.store.tables import checkpoints, execution_events, signals, waits
+from cloacina.store.tables import checkpoints, execution_events, signals, task_executions, waits
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def drop_answers(connection: Connection, task: StoredTask, event: int, detail: str, now: float) -> None:
     """Drop the answers of a task whose code has changed, and store the event that tells of it.
 
-    Its waits stay as history, and its checkpoints are gone. Signals that it had used up are for whoever waits for them
-    again: they tell of the world, and would not be sent once more.
+    Its waits stay as history; its checkpoints and what its heartbeats told are gone. Signals that it had used up are
+    for whoever waits for them again: they tell of the world, and would not be sent once more.
 
     Args:
         connection: In a transaction that writes.
@@ -32,6 +32,8 @@ def drop_answers(connection: Connection, task: StoredTask, event: int, detail: s
     ended = {"phase": WaitPhase.ENDED.value, "outcome": "dropped", "next_poll_at": None}
     connection.execute(update(waits).where(theirs).values(ended | {"ended_at": func.coalesce(waits.c.ended_at, now)}))
     connection.execute(delete(checkpoints).where(checkpoints.c.task_execution_id == task.id))
+    told = {"heartbeat_at": None, "heartbeat": None}
+    connection.execute(update(task_executions).where(task_executions.c.id == task.id).values(told))
     used_up = (signals.c.execution_id == task.execution_id) & (signals.c.kind == SignalKind.SIGNAL.value)
     used_up &= signals.c.wait_id.in_(select(waits.c.id).where(theirs))
     connection.execute(update(signals).where(used_up).values(consumed_at=None, wait_id=None))

@@ -95,6 +95,8 @@ class StoredTask(NamedTuple):
     due_at: float | None
     recoveries: int
     source_version: str | None
+    heartbeat_at: float | None
+    heartbeat: str | None
 
 
 class StoredExecution(NamedTuple):

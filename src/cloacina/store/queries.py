@@ -25,6 +25,7 @@ from cloacina.store.records import (
     WaitKind,
     WaitPhase,
     WaitRecord,
+    details_of,
     moment,
     moment_or_none,
 )
@@ -282,6 +283,8 @@ def _task(row: Row[Any]) -> TaskRecord:
         finished_at=moment_or_none(row.finished_at),
         error=_error(row.error),
         recoveries=row.recoveries,
+        heartbeat_at=moment_or_none(row.heartbeat_at),
+        heartbeat=details_of(row.heartbeat),
     )
 
 

@@ -245,6 +245,10 @@ class TaskRecord:
     """Why the last attempt failed."""
     recoveries: int
     """How often it was begun again because its process had died."""
+    heartbeat_at: datetime | None
+    """When its last heartbeat came, in whichever attempt. Stored every few seconds."""
+    heartbeat: Any
+    """What heartbeats told last; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +421,11 @@ def in_a_line(error: ErrorRecord) -> str:
 def moment(seconds: float) -> datetime:
     """Return a moment of the store, in seconds since the epoch, as records tell it."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def details_of(text: str | None) -> Any:
+    """Return the JSON value that a heartbeat told; None for nothing."""
+    return None if text is None else json.loads(text)
 
 
 def moment_or_none(seconds: float | None) -> datetime | None:

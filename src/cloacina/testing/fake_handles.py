@@ -45,10 +45,12 @@ class FakeTaskHandle(RecordingHandle):
         task_execution_id: The id that the task is told.
         clock: The time that passes in waits. Default: a new `VirtualClock`.
         max_polls: How often a wait without a time limit is polled before it fails with an `AssertionError`.
+        last_heartbeat: What heartbeats of an attempt before have told last.
 
     Attributes:
         clock: The time that passes in waits.
         waits: The waits so far, in order.
+        heartbeats: What the heartbeats so far told, in order.
         yields: How often `yield_slot()` was called.
 
     Example:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from cloacina.context import decode, encode
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
 from cloacina.execution.waiting.answers import NoAnswer
 from cloacina.execution.waiting.arguments import check_polling, interval_of, time_limit
@@ -41,6 +42,7 @@ class RecordingHandle:
         task_execution_id: str = TASK_EXECUTION_ID,
         clock: VirtualClock | None = None,
         max_polls: int = 1000,
+        last_heartbeat: Any = None,
     ) -> None:
         self._attempt = attempt
         self._task_execution_id = task_execution_id
@@ -52,6 +54,8 @@ class RecordingHandle:
         self.waits: list[RecordedWait] = []
         self.yields = 0
         self.questions: list[str] = []
+        self.heartbeats: list[Any] = []
+        self._last_heartbeat = last_heartbeat
         self.world = World(self.clock)
 
     def send_signal(self, name: str, payload: Any = None) -> None:
@@ -76,6 +80,19 @@ class RecordingHandle:
         check_name(name, "an idempotency key")
         task_execution_id = self.task_execution_id()
         return f"{task_execution_id}:{name}" if key is None else f"{task_execution_id}:{name}:{key}"
+
+    def heartbeat(self, details: Any = None) -> None:
+        """Note the heartbeat: see `TaskHandle.heartbeat`."""
+        self._refuse_if_consumed()
+        kept = None if details is None else decode(encode(details, "the details of a heartbeat"))
+        self.heartbeats.append(kept)
+        if kept is not None:
+            self._last_heartbeat = kept
+
+    @property
+    def last_heartbeat(self) -> Any:
+        """What heartbeats told last: see `TaskHandle.last_heartbeat`."""
+        return self._last_heartbeat
 
     def enter(self, name: str, key: str | None) -> Checkpoint:
         """Return a checkpoint to be left again."""
