@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections import UserDict
 from datetime import timedelta
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -290,3 +293,42 @@ async def test_large_result_is_decoded_while_the_loop_goes_on(monkeypatch: pytes
         held.may_go.set()
     assert held.threads
     assert threading.get_ident() not in held.threads
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "wait_for('s', model=int, timeout=0, default=0)",
+        "wait_any([Signal('s', int)], timeout=0, default=0)",
+        "wait_all([Signal('s', int)], timeout=0, default=0)",
+        "request_input('?', model=int, timeout=0, default=0)",
+        "checkpoint('c', lambda: 1, model=int)",
+    ],
+)
+def test_what_reads_values_by_a_model_is_imported_in_a_thread(call: str) -> None:
+    program = f"""
+        import sys, threading
+        from cloacina import Runner, Signal, TaskHandle, Workflow, task
+
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name == "pydantic":
+                    importers.append(threading.get_ident())
+
+        importers, loops = [], []
+        sys.meta_path.insert(0, Finder())
+
+        @task
+        async def wait(context, handle: TaskHandle):
+            loops.append(threading.get_ident())
+            await handle.{call}
+
+        with Runner("sqlite://") as runner:
+            runner.execute(Workflow("w", tasks=[wait])).raise_for_status()
+        assert len(importers) == 1, importers
+        assert importers != loops
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 0, ended.stderr

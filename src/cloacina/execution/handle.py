@@ -17,7 +17,7 @@ from cloacina.execution.ids import new_id
 from cloacina.execution.slots import SlotToken
 from cloacina.execution.waiting.arguments import interval_of, returns_awaitable, time_limit
 from cloacina.execution.waiting.combined import Combination, Several
-from cloacina.execution.waiting.payloads import InvalidPayload, validated
+from cloacina.execution.waiting.payloads import InvalidPayload, has_to_load, load, validated
 from cloacina.execution.waiting.polling import polling_of
 from cloacina.execution.waiting.questions import Question
 from cloacina.execution.waiting.sources import EachOf, Expected, FirstOf, Met, Moment
@@ -94,6 +94,7 @@ class EngineTaskHandle:
     ) -> Any:
         """Wait for a signal, without a slot: see `TaskHandle.wait_for`."""
         expected = Signal(signal, model)
+        await self._load(model)
         source = self._expected(expected.name, model)
         awaited = Awaited(WaitKind.SIGNAL, signal, None, source, model=model)
         return await self._wait(awaited, timeout, deadline, default)
@@ -101,6 +102,7 @@ class EngineTaskHandle:
     async def wait_any(self, awaited: Sequence[AnyAwaited], **options: Unpack[WaitOptions]) -> tuple[int, Any]:
         """Wait until one of several things happens: see `TaskHandle.wait_any`."""
         several = Several("wait_any", awaited, needs_all=False)
+        await self._load(*several.models)
         sources = self._sources(WaitKind.ANY, several, options.get("name"))
         source = FirstOf(sources) if sources else None
         return cast("tuple[int, Any]", await self._wait_for_several(WaitKind.ANY, several, source, **options))
@@ -108,6 +110,7 @@ class EngineTaskHandle:
     async def wait_all(self, awaited: Sequence[AnyAwaited], **options: Unpack[WaitOptions]) -> list[Any]:
         """Wait until each of several things has happened: see `TaskHandle.wait_all`."""
         several = Several("wait_all", awaited, needs_all=True)
+        await self._load(*several.models)
         sources = self._sources(WaitKind.ALL, several, options.get("name"))
         source = EachOf(sources, several, self._attempt.inbox) if sources else None
         return cast("list[Any]", await self._wait_for_several(WaitKind.ALL, several, source, **options))
@@ -133,6 +136,7 @@ class EngineTaskHandle:
 
     async def request_input(self, question: str, *, model: Any = None, **options: Unpack[AnswerOptions]) -> Any:
         """Ask a person, and wait for the answer without a slot: see `TaskHandle.request_input`."""
+        await self._load(model)
         asked, label = Question(question, model, options.get("to", ())), _name(options.get("name"))
         self._refuse_if_unusable()
         memo = self._attempt.memos.peek(WaitKind.QUESTION, label)
@@ -156,6 +160,7 @@ class EngineTaskHandle:
         at_most_once: bool = False,
     ) -> Any:
         """Do a step once: see `TaskHandle.checkpoint`."""
+        await self._load(model)
         step = self.enter_checkpoint(name, key)
         try:
             if step.text is None and await self.may_happen(step, model, at_most_once=at_most_once):
@@ -165,6 +170,11 @@ class EngineTaskHandle:
             return step.result(model, cast("str", step.text))
         finally:
             step.leave()
+
+    async def _load(self, *models: Any) -> None:
+        """Import in a thread what reads values by these models."""
+        if has_to_load(models):
+            await self._in_thread(load)
 
     async def _in_thread(self, function: Callable[[], Any]) -> Any:
         with anyio.CancelScope(shield=True):

@@ -75,6 +75,11 @@ class Several:
     def __len__(self) -> int:
         return len(self._awaited)
 
+    @property
+    def models(self) -> list[Any]:
+        """What the payloads of the signals are read by."""
+        return [each.model for _, each in self.sources if isinstance(each, Signal)]
+
     def __repr__(self) -> str:
         names = [repr(each) if isinstance(each, SOURCES) else name_of(each) for each in islice(self._awaited, _SHOWN)]
         if (more := len(self) - len(names)) > 0:

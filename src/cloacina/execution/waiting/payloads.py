@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.context import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import TypeAdapter
 
 
 # An approval, the most frequent of all, does without pydantic: its import would block the event loop for long.
 _BOOLEANS: Final = {"true": True, "false": False}
+
+
+def has_to_load(models: Iterable[Any]) -> bool:
+    """Return whether `load` has something to do before payloads are validated by these models."""
+    return "pydantic" not in sys.modules and any(model is not None and model is not bool for model in models)
+
+
+def load() -> None:
+    """Import what validates payloads, which takes a while, the first time."""
+    import pydantic  # noqa: F401, PLC0415 - only who has a model pays for it
 
 
 class InvalidPayload(ValueError):
@@ -33,7 +46,7 @@ def validated(model: Any, payload: str | None) -> Any:
         return None if payload is None else decode(payload)
     if model is bool and payload in _BOOLEANS:
         return _BOOLEANS[payload]
-    from pydantic import ValidationError  # noqa: PLC0415 - only who has a model pays for it
+    from pydantic import ValidationError  # noqa: PLC0415 - as above
 
     try:
         return _adapter(model).validate_json(payload or "null")
