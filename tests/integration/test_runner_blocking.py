@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -164,12 +165,13 @@ def test_it_is_used_inside_of_its_block() -> None:
         pass
 
 
-def test_a_database_that_cannot_be_opened_is_told_on_entering(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_opened_is_told_on_entering(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
     runner = Runner(tmp_path / "missing" / "runs.db")
     with pytest.raises(StoreUnavailable):
         runner.__enter__()
     _assert_ended(set(threading.enumerate()) - before)
+    assert not caplog.records  # It is raised, so it is not logged as well.
 
 
 def test_it_leaves_no_thread_behind() -> None:
@@ -236,3 +238,17 @@ async def test_a_thread_that_outlives_an_async_runner_ends_in_peace(caplog: pyte
     await anyio.lowlevel.checkpoint()  # The loop goes on, and takes back what the thread hands it.
     assert type(ended[0]).__name__ == "TaskCancelled"
     assert [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
+
+
+def test_a_body_that_cancels_every_task_of_the_loop_ends_no_runner(caplog: pytest.LogCaptureFixture) -> None:
+    @task
+    async def cancel(context: Context) -> None:
+        for other in asyncio.all_tasks() - {asyncio.current_task()}:
+            other.cancel()
+
+    with Runner("sqlite://") as runner:
+        execution = runner.submit(Workflow("cancelling", tasks=[cancel]))
+        while not execution.is_over:
+            threading.Event().wait(0.001)
+        assert runner.execute(_double(), {"number": 1}).context["doubled"] == 2
+    assert "has ended before" not in caplog.text

@@ -83,3 +83,24 @@ async def test_others_have_a_turn_while_many_are_made_started_and_cancelled(
     # Trio has the tasks of a turn run in any order, so two portions may follow each other, and a runner that has broken
     # down is left besides.
     assert max(most.values()) <= 4 * _PORTION < _MANY
+
+
+async def test_what_queues_for_a_slot_does_not_begin_when_others_are_cancelled_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "STEPS_PER_TURN", 1)
+    began: list[str] = []
+    has_begun = anyio.Event()
+
+    async def work(name: str, context: Context) -> None:
+        began.append(name)
+        has_begun.set()
+        await anyio.sleep_forever()
+
+    tasks = [task(id=f"task_{number}")(partial(work, f"task_{number}")) for number in range(20)]
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("wide", tasks=tasks))
+        await has_begun.wait()
+        await execution.cancel()
+        await execution.wait()
+    assert began == ["task_0"]
