@@ -35,12 +35,22 @@ def last(context: Context) -> None:
     """As above."""
 
 
+NULLABLE = ("sub_status", "started_at", "finished_at", "error", "due_at", "source_version", "heartbeat_at", "heartbeat")
 WORKFLOW = Workflow("w", tasks=[first, second, third, last])
 
 
 def left(statuses: Mapping[str, str], changes: Mapping[str, str], events: int = 9) -> StoredExecution:
     tasks = [
-        StoredTask(f"id-{name}", "id", name, status, None, 1, None, None, changes.get(name), None, None, 0, None)
+        StoredTask(
+            id=f"id-{name}",
+            execution_id="id",
+            task_id=name,
+            status=status,
+            attempt=1,
+            changes=changes.get(name),
+            recoveries=0,
+            **dict.fromkeys(NULLABLE),
+        )
         for name, status in statuses.items()
     ]
     return StoredExecution("id", "w", "1", "Running", '{"a":0,"b":0}', 1.0, None, None, tasks, {}, {}, [], events)
