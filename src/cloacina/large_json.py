@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 LARGE_TEXT: Final = 1 << 20
 """From how many characters on a text is decoded in parts."""
@@ -20,8 +20,8 @@ PART: Final = 1_000
 """How many items a part has. A container of more is large."""
 
 _FEW: Final = 16
-_LIGHT: Final = 10_000
-_CHARACTERS: Final = 100  # So many take as long as another item.
+_LIGHT: Final = 1_000_000
+_ITEM: Final = 100  # So many characters take as long as one item.
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
 # Not raw_decode(), which takes as long again to be called as most values to be decoded.
 _scan: Final[Callable[[str, int], tuple[Any, int]]] = cast("Any", json.JSONDecoder()).scan_once
@@ -39,24 +39,25 @@ def is_large(value: Any) -> bool:
     return len(value) > PART or (len(value) <= _FEW and any(map(is_large, items)))
 
 
-def is_heavy(values: Iterable[Any]) -> bool:
+def is_heavy(values: Collection[Any]) -> bool:
     """Return whether to encode values takes more than a few milliseconds, or runs code of the user's; itself quick."""
-    left = _LIGHT
+    left = _LIGHT - len(values) * _ITEM
     pending: list[Iterable[Any]] = [values]
     for items in pending:  # It grows meanwhile.
         for item in items:
-            kind = cast("type[object]", type(item))
-            left -= 1
+            kind: Any = type(item)  # pyright: ignore[reportUnknownVariableType] - it may be any
+            if kind in _SCALARS:
+                continue
             if kind is str:
-                left -= len(item) // _CHARACTERS
-            elif kind is dict or kind is list or kind is tuple:
                 left -= len(item)
+            elif kind is dict or kind is list or kind is tuple:
+                left -= len(item) * _ITEM
                 pending.append(item.values() if kind is dict else item)
-            elif kind not in _SCALARS and issubclass(kind, dict | list | tuple):
+            elif issubclass(kind, dict | list | tuple):
                 return True
             if left < 0:
                 return True
-    return False
+    return left < 0
 
 
 def encode_large(value: Any, encode: Callable[[Any], str]) -> str:

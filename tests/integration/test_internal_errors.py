@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -69,7 +70,7 @@ async def read(context: Context) -> None:
 
 def break_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
     """Let the next call of a method raise."""
-    whole: Callable[..., Any] = getattr(owner, name)
+    whole = inspect.getattr_static(owner, name)
 
     def broken(*args: Any, **kwargs: Any) -> Any:
         monkeypatch.setattr(owner, name, whole)

@@ -34,7 +34,7 @@ async def test_what_a_chain_has_written_is_kept_once_and_not_once_a_task(width: 
 
     def count() -> None:
         (run,) = runner._engine._scheduler._runs.values()
-        kept.append(sum(1 for state in run._states if state))
+        kept.append(sum(1 for state in run._contexts.states if state) if run._contexts else 0)
 
     tasks = [
         link(row * width + column, [f"link{(row - 1) * width + other}" for other in range(width) if row], count)
@@ -57,7 +57,8 @@ async def test_what_many_tasks_behind_one_have_not_written_is_kept_once() -> Non
 
     def count() -> None:
         (run,) = runner._engine._scheduler._runs.values()
-        kept.extend(state for state in run._states if isinstance(state, Layered))
+        assert run._contexts is not None
+        kept.extend(state for state in run._contexts.states if isinstance(state, Layered))
 
     leaves = [link(number, ["root"], lambda: None) for number in range(width)]
     followers = [link(width + number, [f"link{number}"], lambda: None) for number in range(width)]

@@ -53,11 +53,12 @@ class AttemptOwner(Protocol):
         """
         ...
 
-    def judge(self, attempt: Attempt, error: BaseException | None) -> Outcome:
+    def judge(self, task: TaskExecution, context: Context, error: BaseException | None, /) -> Outcome:
         """Return what an attempt has come to, and seal its context. It may take long, and is called in any thread.
 
         Args:
-            attempt: The attempt.
+            task: The task execution, at this attempt.
+            context: The attempt's.
             error: What its body raised.
         """
         ...
@@ -159,11 +160,6 @@ class Attempt:
         # The one that it has timed out by.
         self._overdrawn: Limit | None = None
         self._wait: Wait | None = None
-
-    @property
-    def context(self) -> Context:
-        """What the body reads and writes."""
-        return self._context
 
     @property
     def inbox(self) -> Inbox:
@@ -354,14 +350,19 @@ class Attempt:
         """Look at what a body in a thread has come to, in that thread, while the loop goes on.
 
         Returns:
-            None when the loop's thread has decided already, because the attempt was cancelled or has timed out.
+            None when the loop's thread has decided already, because the attempt was cancelled or has timed out; or when
+            it is quick to decide, which is better than to keep the interpreter from it for as long.
         """
         self._is_returning = True
+        if type(self._owner) is ForkedBody:
+            return self._owner.judge(self.task, self._context, error)
         if self.is_stopped:
             return None
         if (limit := self._find_overdrawn()) is not None:
             error = self._timeout_error(limit, error)
-        return self._owner.judge(self, error)
+        if error is None and not takes_long(self._context):
+            return None
+        return self._owner.judge(self.task, self._context, error)
 
     def _body_ended(self, error: BaseException | None, judged: Outcome | None = None) -> None:
         """Take it that the body has ended.
@@ -374,8 +375,8 @@ class Attempt:
         self._is_over = True
         try:
             if self._limits:
-                # No timer can fire while a body blocks the loop.
-                if judged is None and (limit := self._find_overdrawn()) is not None:
+                # No timer can fire while a body blocks the loop. One in a thread has looked by itself.
+                if not self._is_returning and (limit := self._find_overdrawn()) is not None:
                     self._times_out_by(limit)
                 self._stop_clock()
             self._end_what_was_left_behind()
@@ -403,11 +404,13 @@ class Attempt:
         elif isinstance(error, Exception) or (error is None and takes_long(self._context)):
             self._ask(error)
         else:
-            self._outcome = self._owner.judge(self, error)
+            self._outcome = self._owner.judge(self.task, self._context, error)
 
     def _ask(self, error: BaseException | None) -> None:
         """Let a thread find out what the attempt has come to."""
-        self.resources.call_off_loop(partial(self._owner.judge, self, error), self._judged, self._variables)
+        self.resources.call_off_loop(
+            partial(self._owner.judge, self.task, self._context, error), self._judged, self._variables
+        )
 
     def _judged(self, outcome: Outcome | None, failure: BaseException | None) -> None:
         if self._outcome is not None:

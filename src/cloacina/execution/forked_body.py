@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NoReturn
 from cloacina.membrane import Log, describe
 
 if TYPE_CHECKING:
+    from cloacina.context import Context
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.outcome import Outcome
+    from cloacina.execution.task_execution import TaskExecution
     from cloacina.store.changes import Change
 
 logger = Log("cloacina.execution")
@@ -29,20 +31,20 @@ class ForkedBody:
         """Store nothing."""
         return []
 
-    def judge(self, attempt: Attempt, error: BaseException | None) -> Outcome:
+    def judge(self, task: TaskExecution, context: Context, error: BaseException | None, /) -> Outcome:  # noqa: ARG002 - as above
         """End the process."""
-        end_child(attempt, error)
+        end_child(task, error)
 
     def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:  # noqa: ARG002 - as above
         """End the process."""
-        end_child(attempt, None)
+        end_child(attempt.task, None)
 
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
         """End the process."""
-        end_child(attempt, error)
+        end_child(attempt.task, error)
 
 
-def end_child(attempt: Attempt, error: BaseException | None) -> NoReturn:
+def end_child(task: TaskExecution, error: BaseException | None) -> NoReturn:
     """End a process whose parent goes on with the attempt."""
     code = 1
     # Behind it may be what went wrong when the copy of the loop was used.
@@ -55,7 +57,7 @@ def end_child(attempt: Attempt, error: BaseException | None) -> NoReturn:
             "process in the body, by os._exit"
         )
         how = "it returned" if error is None else describe(error)
-        logger.critical(message, os.getpid(), attempt.task.definition.id, how)
+        logger.critical(message, os.getpid(), task.definition.id, how)
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()

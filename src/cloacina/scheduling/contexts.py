@@ -12,10 +12,11 @@ from cloacina.scheduling.merging import NOTHING_WRITTEN, Resolver
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
+    from cloacina.execution.task_execution import TaskExecution
     from cloacina.graph import WorkflowGraph
     from cloacina.scheduling.merging import ContextMerger, State, Writers
     from cloacina.store.records import ErrorRecord
@@ -93,7 +94,7 @@ class Contexts:
         self._resolver: Resolver | None = None
         # Tasks that depend on the same ones become ready together, and see the same.
         self._latest: tuple[Sequence[int], Seen] | None = None
-        self._pending: dict[Sequence[int], list[Callable[[Seen], None]]] | None = None
+        self._pending: dict[Sequence[int], list[tuple[int, Callable[[int, Seen], None]]]] | None = None
 
     def completed(self, position: int, outcome: Outcome) -> None:
         """Take what a task has changed."""
@@ -101,6 +102,11 @@ class Contexts:
             before = self.states[position] or NOTHING_WRITTEN
             self.states[position] = self._merger.after(before, position, outcome.changes)
             self._characters += len(outcome.changes_json or "")
+
+    def restore(self, states: Sequence[State | None], tasks: Iterable[TaskExecution]) -> None:
+        """Take what the tasks of an execution that was left have written."""
+        self.states[:] = states
+        self._characters = sum(len(task.changes or "") for task in tasks)
 
     def drop_superseded(self, position: int) -> None:
         """Forget the states that only this task still needed: in a long chain, each holds all that came before it."""
@@ -110,41 +116,48 @@ class Contexts:
             if not users:
                 self.states[dependency] = None
 
-    def see(self, position: int, then: Callable[[Seen], None]) -> None:
+    def see(self, position: int, later: Callable[[int, Seen], None]) -> Seen | None:
         """Find out what a task sees, whose dependencies have completed.
 
         Args:
             position: The task.
-            then: Called on the loop's thread: at once, or when that took long.
+            later: Called on the loop's thread with the task and what it sees, if it takes long to find out.
+
+        Returns:
+            What the task sees; None when it takes long to find out.
         """
         dependencies = self._graph.dependencies[position]
         if self._latest is not None and self._latest[0] == dependencies:
-            then(self._latest[1])
-            return
+            seen = self._latest[1]
+            self.states[position] = seen.state
+            return seen
         if self._pending is not None and (waiting := self._pending.get(dependencies)) is not None:
-            waiting.append(then)
-            return
+            waiting.append((position, later))
+            return None
         states = [self.states[dependency] or NOTHING_WRITTEN for dependency in dependencies] or [NOTHING_WRITTEN]
         if self._resolver is None:
             self._resolver = Resolver(self._merger, self._initial)
-        if self._takes_long(states):
-            if self._pending is None:
-                self._pending = {}
-            self._pending[dependencies] = [then]
-            see = partial(_see, self._merger, self._resolver, states)
-            self._resources.call_off_loop(see, partial(self._is_seen, dependencies), self._variables)
-        else:
+        if not self._takes_long(states):
             seen = _see(self._merger, self._resolver, states)
             self._latest = dependencies, seen
-            then(seen)
+            self.states[position] = seen.state
+            return seen
+        if self._pending is None:
+            self._pending = {}
+        self._pending[dependencies] = [(position, later)]
+        see = partial(_see, self._merger, self._resolver, states)
+        self._resources.call_off_loop(see, partial(self._is_seen, dependencies), self._variables)
+        return None
 
     def _is_seen(self, dependencies: Sequence[int], seen: Seen | None, error: BaseException | None) -> None:
         waiting = () if self._pending is None else self._pending.pop(dependencies, ())
         if seen is None:
             seen = _nothing_because_of(error)
         self._latest = dependencies, seen
-        for then in waiting:
-            then(seen)
+        for position, _ in waiting:
+            self.states[position] = seen.state
+        for position, later in waiting:
+            later(position, seen)
 
     def final(self, completed: Sequence[bool], later: Callable[[Seen], None]) -> Seen | None:
         """Find out what the result holds.
@@ -157,8 +170,7 @@ class Contexts:
             What the result holds; None when it takes long to find out.
         """
         states = self._last(completed)
-        characters = self._characters + sum(map(len, self._initial.values()))
-        if not (characters > _FEW_CHARACTERS or self._takes_long(states)):
+        if not (_is_long(self._initial, self._characters) or self._takes_long(states)):
             return _conclude(self._merger, self._initial, states)
         conclude = partial(_conclude, self._merger, self._initial, states)
         self._resources.call_off_loop(conclude, partial(_tell, later), self._variables)
@@ -191,6 +203,15 @@ class Contexts:
             if is_completed and not any(completed[dependent] for dependent in dependents[position])
         ]
         return last or (NOTHING_WRITTEN,)
+
+
+def nothing_written(initial: Mapping[str, str]) -> Seen | None:
+    """Return what the result holds when no task has written anything; None when it takes long to encode."""
+    return None if _is_long(initial) else Seen(NOTHING_WRITTEN, initial, {}, text=encode_mapping(initial))
+
+
+def _is_long(initial: Mapping[str, str], written: int = 0) -> bool:
+    return written + sum(map(len, initial.values())) > _FEW_CHARACTERS
 
 
 # These run in any thread: what they are given is not changed any more.

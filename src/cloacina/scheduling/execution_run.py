@@ -17,7 +17,7 @@ from cloacina.execution.turns import take_portion
 from cloacina.large_json import LARGE_TEXT
 from cloacina.membrane import Log
 from cloacina.scheduling.changed_code import unused_answers
-from cloacina.scheduling.contexts import Contexts
+from cloacina.scheduling.contexts import Contexts, nothing_written
 from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.judging import judge
 from cloacina.scheduling.restoring import Restored, restore
@@ -132,7 +132,6 @@ class ExecutionRun:
         "_retries",
         "_shared",
         "_started_at",
-        "_states",
         "_variables",
         "_verdict",
         "_waiters",
@@ -144,6 +143,8 @@ class ExecutionRun:
         "unstored",
         "workflow",
     )
+
+    judge = staticmethod(judge)
 
     def __init__(
         self,
@@ -168,8 +169,8 @@ class ExecutionRun:
         self._owner = owner
         self._shared = shared = SharedByTasks(0 if stored is None else stored.events)
         graph = workflow.graph
-        self._contexts = Contexts(graph, merger, context, variables, resources)
-        self._states = self._contexts.states
+        # What the tasks have written; there is none before one has, or depends on another.
+        self._contexts: Contexts | None = None
         # How many dependencies of a task have not completed; it has an entry from the first that has.
         self._missing: dict[int, int] | None = None
         self._restored: Restored | None = None
@@ -190,7 +191,7 @@ class ExecutionRun:
         else:
             self._restored = restored = restore(stored, workflow, merger, shared)
             self.tasks, self._missing = restored.tasks, restored.missing
-            self._states[:] = restored.states
+            self._open_contexts().restore(restored.states, self.tasks)
             self._remaining = sum(not task.status.is_final for task in self.tasks)
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
@@ -235,7 +236,8 @@ class ExecutionRun:
         if self._verdict is not None or self.is_over:
             return
         roots = [position for position, needs in enumerate(self.workflow.graph.dependencies) if not needs]
-        self._go_through(map(self._begin, roots))
+        if take_portion(steps := map(self._begin, roots)):
+            self._go_on_with(steps)
 
     def _begin(self, position: int) -> None:
         if self._verdict is None:
@@ -245,7 +247,10 @@ class ExecutionRun:
     def _go_through(self, steps: Iterator[object]) -> None:
         """Take steps, a portion in each turn of the loop, so that others have theirs."""
         if take_portion(steps):
-            self._resources.call_next_turn(partial(self._go_through, steps))
+            self._go_on_with(steps)
+
+    def _go_on_with(self, steps: Iterator[object]) -> None:
+        self._resources.call_next_turn(partial(self._go_through, steps))
 
     @_fails_alone
     def take_up(self) -> None:
@@ -291,7 +296,7 @@ class ExecutionRun:
         elif task.status is TaskStatus.PENDING and task.due_at is not None:
             self._retry_later(position, max(0.0, task.due_at - self._resources.clock.time()))
         elif task.status is TaskStatus.PENDING and self._is_free(position):
-            self._contexts.see(position, partial(self._is_ready, position))
+            self._see(position, self._is_seen)
 
     def _is_free(self, position: int) -> bool:
         return all(
@@ -319,14 +324,13 @@ class ExecutionRun:
     def _attempt_again(self, position: int) -> None:
         """Queue a task for a slot that saw its context before, and has to be told anew."""
         if self.workflow.graph.dependencies[position]:
-            self._contexts.see(position, partial(self._sees_again, position))
+            self._see(position, self._sees_again)
         else:
             self._attempt(position, self._context)
 
     @_fails_alone
     def _sees_again(self, position: int, seen: Seen) -> None:
         if self._verdict is None and not self._is_refused(position, seen):
-            self._states[position] = seen.state
             self._attempt(position, seen.values)
 
     # ── Tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -348,6 +352,17 @@ class ExecutionRun:
         )
         attempt.start()
 
+    def _see(self, position: int, then: Callable[[int, Seen], None]) -> None:
+        """Find out what a task sees whose dependencies have completed; `then` is called, now or later."""
+        contexts = self._contexts or self._open_contexts()
+        if (seen := contexts.see(position, then)) is not None:
+            then(position, seen)
+
+    def _open_contexts(self) -> Contexts:
+        graph, resources = self.workflow.graph, self._resources
+        self._contexts = Contexts(graph, self._merger, self._context, self._variables, resources)
+        return self._contexts
+
     def attempt_started(self, now: float) -> list[Change]:
         """Return what is to be stored with the start of the first attempt."""
         if self._started_at is not None:
@@ -359,10 +374,6 @@ class ExecutionRun:
             changes.execution_state(self.id, self.status, self._started_at, None, None, None),
             self._event(EventType.EXECUTION_STARTED, now),
         ]
-
-    def judge(self, attempt: Attempt, error: BaseException | None) -> Outcome:
-        """Return what an attempt has come to; see `judge`."""
-        return judge(attempt.task, attempt.context, error)
 
     def attempt_ended(self, attempt: Attempt, outcome: Outcome, slot: int | None) -> None:
         """Take the outcome of an attempt: complete the task, retry it, or fail it and skip what depends on it."""
@@ -388,7 +399,8 @@ class ExecutionRun:
     def _complete(self, position: int, outcome: Outcome, now: float, slot: int | None) -> None:
         task = self.tasks[position]
         task.changes = outcome.changes_json
-        self._contexts.completed(position, outcome)
+        if outcome.changes:
+            (self._contexts or self._open_contexts()).completed(position, outcome)
         task.error = None
         if (task.memos or task.checkpoints) is not None and (unused := unused_answers(task, now)):
             self._resources.write(unused)
@@ -418,14 +430,13 @@ class ExecutionRun:
         if base is not None:
             self._begin_anew(position, base)
         elif self.workflow.graph.dependencies[position]:
-            self._contexts.see(position, partial(self._sees_anew, position))
+            self._see(position, self._sees_anew)
         else:
             self._begin_anew(position, self._context)
 
     @_fails_alone
     def _sees_anew(self, position: int, seen: Seen) -> None:
         if self._verdict is None and not self._is_refused(position, seen):
-            self._states[position] = seen.state
             self._begin_anew(position, seen.values)
 
     def _begin_anew(self, position: int, base: Mapping[str, str]) -> None:
@@ -495,20 +506,28 @@ class ExecutionRun:
         """Start what waited for this task only; called when its completion is committed."""
         if self._verdict is not None or self.is_over:
             return
-        self._contexts.drop_superseded(position)
+        contexts = self._contexts or self._open_contexts()
+        contexts.drop_superseded(position)
         if self._missing is None:
             self._missing = {}
-        self._go_through(map(self._release, self.workflow.graph.dependents[position]))
+        dependents = self.workflow.graph.dependents[position]
+        if len(dependents) == 1:
+            self._release(contexts, dependents[0])
+        elif take_portion(steps := map(partial(self._release, contexts), dependents)):
+            self._go_on_with(steps)
 
-    def _release(self, position: int) -> None:
+    def _release(self, contexts: Contexts, position: int) -> None:
         if self._missing is None or self._verdict is not None:
             return
         missing = self._missing.get(position, len(self.workflow.graph.dependencies[position])) - 1
         self._missing[position] = missing
-        if not missing:
-            self._contexts.see(position, partial(self._is_ready, position))
+        if not missing and (seen := contexts.see(position, self._is_seen)) is not None:
+            self._is_ready(position, seen)
 
     @_fails_alone
+    def _is_seen(self, position: int, seen: Seen) -> None:
+        self._is_ready(position, seen)
+
     def _is_ready(self, position: int, seen: Seen) -> None:
         """Start a task that sees this, unless it was cancelled meanwhile."""
         task = self.tasks[position]
@@ -516,9 +535,9 @@ class ExecutionRun:
             return
         if self._is_refused(position, seen):
             return
-        self._states[position] = seen.state
+        now = self._resources.clock.time()
         task.status = TaskStatus.READY
-        self._resources.write((task.state(), task.event(EventType.TASK_READY, self._resources.clock.time())))
+        self._resources.write((task.state(), task.event(EventType.TASK_READY, now)))
         self._attempt(position, seen.values)
 
     def _is_refused(self, position: int, seen: Seen) -> bool:
@@ -610,19 +629,24 @@ class ExecutionRun:
 
     def _end_with(self, unit: Unit, now: float) -> None:
         """End the execution with its last task: in the same transaction, unless it takes long to merge its result."""
-        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
         if self._verdict is ExecutionStatus.FAILED:
             if unit:
                 self._resources.write(unit)
             self._write_last_end(now)
-        elif self._verdict is ExecutionStatus.CANCELLED:
-            self._resources.write(
-                [*unit, *self._finish(self._contexts.undisputed(completed), now)], self._end_is_committed
-            )
-        elif (seen := self._contexts.final(completed, self._result_is_merged)) is not None:
+        elif (seen := self._final_context()) is not None:
             self._resources.write([*unit, *self._finish(seen, now)], self._end_is_committed)
         elif unit:
             self._resources.write(unit)
+
+    def _final_context(self) -> Seen | None:
+        """Return what the result holds; None when that takes long to find out, and `_result_is_merged` is called."""
+        if self._contexts is None and (seen := nothing_written(self._context)) is not None:
+            return seen
+        contexts = self._contexts or self._open_contexts()
+        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
+        if self._verdict is not None:
+            return contexts.undisputed(completed)
+        return contexts.final(completed, self._result_is_merged)
 
     @_fails_alone
     def _result_is_merged(self, seen: Seen) -> None:
@@ -631,9 +655,9 @@ class ExecutionRun:
 
     def _write_last_end(self, now: float) -> None:
         """Store that this execution has failed as a whole: by itself, whatever becomes of its tasks' changes."""
-        completed = [task.status is TaskStatus.COMPLETED for task in self.tasks]
-        self._end = self._finish(self._contexts.undisputed(completed), now)
-        self._resources.write(self._end, self._settle)
+        if (seen := self._final_context()) is not None:  # It is: nobody is asked any more.
+            self._end = self._finish(seen, now)
+            self._resources.write(self._end, self._settle)
 
     def creation_refused(self, failure: StoreWriteFailed) -> None:
         """End before the beginning: the rows of this execution are not stored."""
@@ -683,7 +707,8 @@ class ExecutionRun:
     def _settle(self) -> None:
         self.is_over = True
         self._context = self._final
-        self._contexts.close()
+        if self._contexts is not None:
+            self._contexts.close()
         self._missing = None
         self._owner.run_ended(self)
         self.wake()

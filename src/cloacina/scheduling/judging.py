@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloacina.execution.outcome import Outcome
 from cloacina.retry import delay_before_next
@@ -13,6 +13,8 @@ from cloacina.store.records import TaskStatus
 if TYPE_CHECKING:
     from cloacina.context import Context
     from cloacina.execution.task_execution import TaskExecution
+
+_NOTHING_CHANGED: Final = Outcome(TaskStatus.COMPLETED)
 
 
 def judge(task: TaskExecution, context: Context, error: BaseException | None) -> Outcome:
@@ -28,8 +30,9 @@ def judge(task: TaskExecution, context: Context, error: BaseException | None) ->
     """
     if error is None:
         try:
-            changes = context.seal()
-            return Outcome(TaskStatus.COMPLETED, changes, encode_changes(changes) if changes else None)
+            if not (changes := context.seal()):
+                return _NOTHING_CHANGED
+            return Outcome(TaskStatus.COMPLETED, changes, encode_changes(changes))
         except BaseException as refused:  # noqa: BLE001 - what the task put into a container may not be JSON, or raise
             error = refused
     context.discard()
