@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from cloacina.configuration import Durability
+    from cloacina.configuration import Durability, OnExit
     from cloacina.execution.clock import Clock
     from cloacina.scheduling.execution_run import ExecutionRun
     from cloacina.store.queries import Target
@@ -112,8 +112,9 @@ class Execution:
 class AsyncRunner:
     """Runs workflows on the event loop that it is entered on: asyncio or trio.
 
-    Used with `async with`. Leaving the block waits for everything that the runner has; leaving it by an exception
-    cancels what has not ended.
+    Used with `async with`. What becomes of executions when the block is left, `on_exit` says. It is about those that
+    were submitted to this runner: what it has taken up, because others had submitted or left it, goes back as it is
+    stored, in any case, to be gone on with by the next runner that knows the workflow.
 
     Args:
         database: The address of the database, such as `sqlite:///reports.db`, `sqlite://` (in memory), or the path of
@@ -124,6 +125,13 @@ class AsyncRunner:
         durability: `"normal"` survives the death of the process, and may lose the last commits when the power fails;
             `"full"` does not. Default: `CLOACINA_DURABILITY`, or `"normal"`.
         clock: The source of time.
+        on_exit: What leaving the block does. `"wait"`: it waits for what was submitted; left by an exception, it
+            cancels that instead. `"leave"`: nothing new begins, the tasks at work have the time of `grace` to end or to
+            wait, and everything stays as it is stored, also when the block is left by an exception. `"cancel"`: it
+            cancels what was submitted. Default: `CLOACINA_ON_EXIT`, or `"wait"`.
+        grace: For how many seconds tasks at work may go on when executions are left. Those that take longer are
+            cancelled, and the next runner begins them again, in the same attempt. Default: `CLOACINA_GRACE`, or 10.
+        take_up: Whether the runner takes up executions of the workflows that it knows when they belong to nobody.
 
     Raises:
         InvalidOption: An argument or a variable is out of its range.
@@ -156,8 +164,20 @@ class AsyncRunner:
         max_blocking_waits: int | None = None,
         durability: Durability | None = None,
         clock: Clock | None = None,
+        on_exit: OnExit | None = None,
+        grace: float | timedelta | None = None,
+        take_up: bool = True,
     ) -> None:
-        self._engine = Engine(database, max_concurrent_tasks, max_blocking_waits, durability, clock)
+        self._engine = Engine(
+            database,
+            max_concurrent_tasks,
+            max_blocking_waits,
+            durability,
+            clock,
+            on_exit=on_exit,
+            grace=grace,
+            take_up=take_up,
+        )
         self._registry = WorkflowRegistry()
         finalize(self, self._engine.lost).atexit = False
 
@@ -182,6 +202,56 @@ class AsyncRunner:
         self._registry.register(workflows)
         for workflow in workflows:
             self._engine.know(workflow)
+
+    async def serve(self, *workflows: Workflow) -> None:
+        """Take up what is submitted elsewhere and what other runners have left, until the runner is told to stop.
+
+        Told by `stop()`, by SIGTERM or Ctrl+C in the main thread of a program that does not handle SIGTERM itself, or
+        by being cancelled. The runner is left by `on_exit="leave"` after that, whatever it was made with.
+
+        Args:
+            workflows: What to register first.
+
+        Raises:
+            RunnerClosed: The runner is not open.
+            DefinitionError: A workflow is not built yet.
+
+        Example:
+            ```python
+            import anyio
+            from cloacina import AsyncClient, AsyncRunner, Context, Workflow, task
+
+            @task
+            def greet(context: Context) -> None:
+                context["text"] = f"Hello, {context['name']}"
+
+            greeting = Workflow("greeting", tasks=[greet])
+
+            async def submit_elsewhere(runner: AsyncRunner) -> None:
+                async with AsyncClient("served.db") as client:
+                    execution = await client.submit("greeting", {"name": "Ada"})
+                    print((await execution.wait()).context["text"])
+                    #> Hello, Ada
+                runner.stop()
+
+            async def main() -> None:
+                async with AsyncRunner("served.db") as runner, anyio.create_task_group() as group:
+                    group.start_soon(submit_elsewhere, runner)
+                    await runner.serve(greeting)
+
+            anyio.run(main)
+            ```
+        """
+        self.register(*workflows)
+        await self._engine.serve()
+
+    def stop(self) -> None:
+        """Let `serve` return, now or when it is called next. It may be called from any thread.
+
+        Raises:
+            RunnerClosed: The runner is not open.
+        """
+        self._engine.stop()
 
     async def submit(
         self, workflow: Workflow | str, context: Mapping[str, Any] | None = None, *, key: str | None = None

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from cloacina.errors import InvalidOption
+from cloacina.retry import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
 Durability: TypeAlias = Literal["normal", "full"]
+OnExit: TypeAlias = Literal["wait", "leave", "cancel"]
 
 DEFAULT_DATABASE = "sqlite:///cloacina.db"
 DEFAULT_MAX_CONCURRENT_TASKS = 4
 DEFAULT_MAX_BLOCKING_WAITS = 1_000
 DEFAULT_DURABILITY: Durability = "normal"
+DEFAULT_ON_EXIT: OnExit = "wait"
+DEFAULT_GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,16 @@ class Configuration:
         max_blocking_waits: How many `def` tasks may be in a wait at once, each with its thread
             (`CLOACINA_MAX_BLOCKING_WAITS`).
         durability: `normal` survives the death of the process, `full` a power failure too (`CLOACINA_DURABILITY`).
+        on_exit: What becomes of executions when the runner is left: `wait`, `leave` or `cancel` (`CLOACINA_ON_EXIT`).
+        grace: For how many seconds tasks at work may go on when executions are left (`CLOACINA_GRACE`).
     """
 
     database: str | Path
     max_concurrent_tasks: int
     max_blocking_waits: int
     durability: Durability
+    on_exit: OnExit = DEFAULT_ON_EXIT
+    grace: float = DEFAULT_GRACE
 
     @classmethod
     def read(
@@ -45,6 +54,9 @@ class Configuration:
         max_blocking_waits: int | None = None,
         durability: Durability | None = None,
         environment: Mapping[str, str] = os.environ,
+        *,
+        on_exit: OnExit | None = None,
+        grace: float | timedelta | None = None,
     ) -> Configuration:
         """Return the settings in force: each argument that is not None, or its variable, or its default.
 
@@ -56,6 +68,8 @@ class Configuration:
             _count("max_concurrent_tasks", max_concurrent_tasks, DEFAULT_MAX_CONCURRENT_TASKS, environment),
             _count("max_blocking_waits", max_blocking_waits, DEFAULT_MAX_BLOCKING_WAITS, environment),
             _durability(durability, environment),
+            _on_exit(on_exit, environment),
+            _grace(grace, environment),
         )
 
 
@@ -93,3 +107,26 @@ def _durability(value: str | None, environment: Mapping[str, str]) -> Durability
         message = f"{origin} is 'normal' or 'full'; got {found!r}"
         raise InvalidOption(message)
     return cast("Durability", found)
+
+
+def _on_exit(value: str | None, environment: Mapping[str, str]) -> OnExit:
+    origin, found = "on_exit", value
+    if found is None:
+        origin, found = "CLOACINA_ON_EXIT", environment.get("CLOACINA_ON_EXIT") or DEFAULT_ON_EXIT
+    if found not in {"wait", "leave", "cancel"}:
+        message = f"{origin} is 'wait', 'leave' or 'cancel'; got {found!r}"
+        raise InvalidOption(message)
+    return cast("OnExit", found)
+
+
+def _grace(value: float | timedelta | None, environment: Mapping[str, str]) -> float:
+    if value is not None:
+        return seconds(value, "grace")
+    text = environment.get("CLOACINA_GRACE")
+    if not text:
+        return DEFAULT_GRACE
+    try:
+        return seconds(float(text), "CLOACINA_GRACE")
+    except ValueError as error:
+        message = f"CLOACINA_GRACE is a number of seconds, 0 or more; got {text!r}"
+        raise InvalidOption(message) from error

@@ -12,8 +12,10 @@ import anyio
 from cloacina.engine_life import EngineLife
 from cloacina.execution.thread_call import ThreadCall
 from cloacina.membrane import Log
-from cloacina.shared_database import Ending, result_of, wake_all
+from cloacina.shared_database import Ending, result_of
+from cloacina.stop_signals import calling_when_told_to_stop
 from cloacina.store.records import details_of, moment
+from cloacina.store.wake import wake_all
 from cloacina.submission import encode_context, takes_long
 
 if TYPE_CHECKING:
@@ -136,6 +138,24 @@ class Engine(EngineLife):
         if not run.is_over:
             message = f"execution {run.id} has not ended within {limit:g} s; it goes on"
             raise TimeoutError(message)
+
+    async def serve(self) -> None:
+        """Return when the runner is told to stop; it is left by `leave` then."""
+        self._refuse_unless_open()
+        self.on_exit = "leave"
+        self._callers_waiting += 1
+        self._clock.reconsider()
+        try:
+            with calling_when_told_to_stop(self.stop):
+                await self._is_told_to_stop.wait()
+        finally:
+            self._callers_waiting -= 1
+
+    def stop(self) -> None:
+        """Let `serve` return; callable from any thread, and from the handler of a signal."""
+        if not self.is_open:
+            raise self.closed()
+        self._loop.post(self._is_told_to_stop.set)
 
     @property
     def runner_id(self) -> str:

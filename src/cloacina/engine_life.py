@@ -28,17 +28,19 @@ from cloacina.execution.waiting.places import Places
 from cloacina.execution.waiting.timers import Timers
 from cloacina.execution.watchdog import Watchdog
 from cloacina.scheduling.claiming import Claiming
+from cloacina.scheduling.leaving import Leaving
 from cloacina.scheduling.nested_waits import NestedWaits
-from cloacina.scheduling.scheduler import Scheduler
+from cloacina.scheduling.scheduler import NOTHING, Scheduler
 from cloacina.store import forks
 from cloacina.store.queries import newest_id
 from cloacina.store.store import Store
 from cloacina.store.threads import WorkerThreads, start_daemon
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
-    from cloacina.configuration import Durability
+    from cloacina.configuration import Durability, OnExit
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.clock import Clock
     from cloacina.workflow import Workflow
@@ -64,14 +66,25 @@ class EngineLife:
         max_blocking_waits: int | None,
         durability: Durability | None,
         clock: Clock | None,
+        *,
+        on_exit: OnExit | None = None,
+        grace: float | timedelta | None = None,
+        take_up: bool = True,
     ) -> None:
-        self._configuration = Configuration.read(database, max_concurrent_tasks, max_blocking_waits, durability)
+        self._configuration = Configuration.read(
+            database, max_concurrent_tasks, max_blocking_waits, durability, on_exit=on_exit, grace=grace
+        )
+        self.on_exit = self._configuration.on_exit
+        """What leaving does with executions."""
+        self._takes_up = take_up
         self._clock = clock or SystemClock()
         self._state = _State.NEW
         self._claiming: Claiming | None = None
         self._known: dict[str, Workflow] = {}
         self._calls = 0
         self._callers_waiting = 0
+        self._is_stopping = False
+        self._remains = NOTHING
         self._timers_ended: anyio.Event | None = None
         self.is_called_from_threads = False
         """Whether callers live outside of the event loop: virtual time then passes only while one of them waits."""
@@ -127,6 +140,9 @@ class EngineLife:
             )
             self._scheduler = Scheduler(resources)
             self._nested = NestedWaits(resources)
+            grace = configuration.grace
+            self._leaving = Leaving(self._scheduler, resources, self._journal, self._store, grace)
+            self._leaving.on_closed = self._take_no_more
             loop.on_error = self._scheduler.break_down
             self._store.start(loop.post, self._scheduler.break_down, self._scheduler.unit_refused)
             self._stop_watching = clock.watch(loop, self._is_idle)
@@ -137,6 +153,7 @@ class EngineLife:
             raise
         self._watchdog = Watchdog(loop, bodies)
         self._left = anyio.Event()
+        self._is_told_to_stop = anyio.Event()
         loop.keep(self._run_timers, contextvars.copy_context())
 
     async def _join_others(self, uninterrupted: Uninterrupted) -> None:
@@ -156,16 +173,21 @@ class EngineLife:
 
     def know(self, workflow: Workflow) -> None:
         """Take up executions of a workflow that nobody owns, while the runner is open; callable from any thread."""
-        if self._known.get(workflow.name) is workflow:
+        if self._known.get(workflow.name) is workflow or not self._takes_up:
             return
         self._known[workflow.name] = workflow
         if self._claiming is not None and self._state is _State.OPEN:
             self._loop.post(partial(self._claiming.know, workflow))
 
     async def close(self, cancel: bool) -> None:  # noqa: FBT001 - called from another thread, which passes no keywords
-        """Wait for what was submitted, or cancel it; then stop everything. In a forked child: do nothing.
+        """Do with what was submitted as `on_exit` says, and stop everything. In a forked child: do nothing.
 
-        Cancelled while it waits, it cancels what was submitted and ends in order; however often that is.
+        Cancelled while it waits, it goes on as if it had been called with `cancel`, and ends in order; however often
+        that is.
+
+        Args:
+            cancel: Whether the runner is left by an exception: what was submitted is cancelled, unless it is to be left
+                in any case.
 
         Raises:
             StoreWriteFailed: Something could not be stored.
@@ -189,34 +211,49 @@ class EngineLife:
         uninterrupted = Uninterrupted()
         self._callers_waiting += 1
         self._clock.reconsider()
+        on_exit = self.on_exit
+        cancels = on_exit == "cancel" or (cancel and on_exit == "wait")
+        if self._claiming is not None:
+            self._claiming.stop()
         try:
-            if not cancel:
-                await self._scheduler.wait_for_all()
+            if on_exit == "wait" and not cancel:
+                cancels = True  # When that is interrupted.
+                await self._leaving.wait()
+                cancels = False
         finally:
-            if self._state is _State.OPEN:
-                await self._stop(uninterrupted)
-            else:
+            if self._is_stopping:
+                if cancel:
+                    self._leaving.hasten()
                 await uninterrupted.complete(self._left.wait, self._left.is_set)
+            else:
+                self._is_stopping = True
+                await self._stop(uninterrupted, cancels or self._scheduler.failure is not None)
             self._callers_waiting -= 1
         uninterrupted.raise_interruption()
         if not cancel:
             self._scheduler.raise_failure()
 
-    async def _stop(self, uninterrupted: Uninterrupted) -> None:
-        self._state = _State.LEAVING
-        resources = self._resources
-        await uninterrupted.complete(self._scheduler.cancel_all, lambda: not len(self._scheduler))
+    async def _stop(self, uninterrupted: Uninterrupted, cancels: bool) -> None:  # noqa: FBT001 - of `close` alone
+        resources, scheduler, leaving = self._resources, self._scheduler, self._leaving
+        if cancels:
+            self._take_no_more()
+            await uninterrupted.complete(leaving.cancel, lambda: scheduler.is_own_over)
+        await uninterrupted.complete(leaving.leave, lambda: not len(scheduler))
         resources.timers.close()
         if self._timers_ended is not None:
             await uninterrupted.complete(self._timers_ended.wait, self._timers_ended.is_set)
         self._stop_watching()
         self._nested.close()
         self._close_threads()
+        self._remains = self._scheduler.remains(is_loop_alive=True)
         await self._close_store(uninterrupted)
         self._loop.close()
         self._state = _State.CLOSED
         forks.forget(self)
         self._left.set()
+
+    def _take_no_more(self) -> None:
+        self._state = _State.LEAVING
 
     def abandon(self) -> None:
         """Close the database, without the event loop, which has ended; what had not ended stays as it was stored."""
@@ -224,6 +261,7 @@ class EngineLife:
             self._state = _State.ENDED
             forks.forget(self)
             self._close_threads()
+            self._remains = self._scheduler.remains(is_loop_alive=False)
             self._close_files()
 
     def lost(self) -> None:
@@ -254,7 +292,7 @@ class EngineLife:
 
     def _close_files(self) -> None:
         if self._claiming is not None:
-            self._claiming.close()
+            self._claiming.close(self._remains)
         self._store.close()
 
     async def _close_store(self, uninterrupted: Uninterrupted) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cloacina.async_runner import AsyncRunner, Execution
 from cloacina.execution.loop_thread import LoopThread, complete
+from cloacina.stop_signals import calling_when_told_to_stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from cloacina.configuration import Durability
+    from cloacina.configuration import Durability, OnExit
     from cloacina.execution.clock import Clock
     from cloacina.store.queries import Target
     from cloacina.store.records import (
@@ -83,7 +84,7 @@ class Runner:
 
     It has the methods of `AsyncRunner`, not awaited, and works inside of a running event loop too, as in a notebook.
     Leaving its `with` block waits for everything that was submitted; leaving it by an exception cancels what has not
-    ended.
+    ended. `on_exit` says otherwise.
 
     Args:
         database: As for `AsyncRunner`, like all others.
@@ -91,6 +92,9 @@ class Runner:
         max_blocking_waits: How many `def` tasks may be in a wait at once.
         durability: `"normal"` or `"full"`.
         clock: The source of time.
+        on_exit: `"wait"`, `"leave"` or `"cancel"`: what becomes of executions when the block is left.
+        grace: For how many seconds tasks at work may go on when executions are left.
+        take_up: Whether it takes up executions that belong to nobody.
 
     Raises:
         InvalidOption: An argument or a variable is out of its range.
@@ -121,6 +125,9 @@ class Runner:
         max_blocking_waits: int | None = None,
         durability: Durability | None = None,
         clock: Clock | None = None,
+        on_exit: OnExit | None = None,
+        grace: float | timedelta | None = None,
+        take_up: bool = True,
     ) -> None:
         self._runner = AsyncRunner(
             database,
@@ -128,6 +135,9 @@ class Runner:
             max_blocking_waits=max_blocking_waits,
             durability=durability,
             clock=clock,
+            on_exit=on_exit,
+            grace=grace,
+            take_up=take_up,
         )
         self._runner._engine.is_called_from_threads = True  # noqa: SLF001 - two faces of one thing
         self._thread: LoopThread | None = None
@@ -153,7 +163,7 @@ class Runner:
 
         def leave() -> None:
             # Ctrl+C, or what a signal handler raises, while waiting for what was submitted: it counts as leaving by an
-            # exception. However often it comes, what is being left is left in order.
+            # exception; and bodies have no more time. However often it comes, what is being left is left in order.
             nonlocal cancel
             cancel_now, cancel = cancel, True
             try:
@@ -171,6 +181,18 @@ class Runner:
     def register(self, *workflows: Workflow) -> None:
         """Make workflows known by their names; see `AsyncRunner.register`."""
         self._runner.register(*workflows)
+
+    def serve(self, *workflows: Workflow) -> None:
+        """Take up what is submitted elsewhere and what others have left, until told to stop; see `AsyncRunner.serve`.
+
+        Called in the main thread, SIGTERM and Ctrl+C tell it to.
+        """
+        with calling_when_told_to_stop(self.stop):
+            self._call(self._runner.serve, *workflows)
+
+    def stop(self) -> None:
+        """Let `serve` return, now or when it is called next; see `AsyncRunner.stop`."""
+        self._runner.stop()
 
     def submit(
         self, workflow: Workflow | str, context: Mapping[str, Any] | None = None, *, key: str | None = None

@@ -10,16 +10,15 @@ import anyio
 from cloacina.asking import check_target
 from cloacina.errors import StoreUnavailable, UnsupportedDatabase
 from cloacina.execution.ids import follow
-from cloacina.membrane import Log
 from cloacina.retry import seconds
 from cloacina.store import queries, requests
 from cloacina.store.address import Address
 from cloacina.store.database import Database
-from cloacina.store.wake import wake
+from cloacina.store.wake import wake_all
 from cloacina.store.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from datetime import timedelta
     from pathlib import Path
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-logger = Log("cloacina.client")
 
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.1
@@ -168,15 +165,6 @@ class Ending:
     def timeout(self) -> TimeoutError:
         """Return the error for a time that is up."""
         return TimeoutError(f"execution {self._execution!r} has not ended within {self.limit:g} s; it goes on")
-
-
-def wake_all(addresses: Iterable[str]) -> None:
-    """Wake runners, after what concerns them has been stored."""
-    for address in addresses:
-        try:
-            wake(address)
-        except OSError as error:  # A runner that is not woken looks by itself.
-            logger.warning("The runner at %s could not be woken: %s", address, error)
 
 
 def pauses() -> Iterator[float]:

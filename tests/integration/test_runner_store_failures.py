@@ -250,7 +250,7 @@ async def test_who_waits_is_told_at_once_and_leaving_waits_for_bodies_that_clean
 async def test_leaving_a_broken_runner_ends_though_a_body_does_not(
     tmp_path: Path, until: Until, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloacina.scheduling.scheduler._CLEANING_SECONDS", 0.0)
+    monkeypatch.setattr("cloacina.scheduling.leaving.BROKEN_DOWN_SECONDS", 0.0)
     path, noted = tmp_path / "runs.db", list[str]()
     body = _CleansUp(noted)
     with anyio.fail_after(20):

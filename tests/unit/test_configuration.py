@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,27 @@ _VARIABLES = {
     "CLOACINA_MAX_CONCURRENT_TASKS": "7",
     "CLOACINA_MAX_BLOCKING_WAITS": " 70 ",
     "CLOACINA_DURABILITY": "full",
+    "CLOACINA_ON_EXIT": "leave",
+    "CLOACINA_GRACE": "2.5",
 }
 
 
 def test_the_defaults() -> None:
-    assert Configuration.read(environment={}) == Configuration("sqlite:///cloacina.db", 4, 1_000, "normal")
+    assert Configuration.read(environment={}) == Configuration(
+        "sqlite:///cloacina.db", 4, 1_000, "normal", "wait", 10.0
+    )
 
 
 def test_variables_come_before_defaults() -> None:
-    assert Configuration.read(environment=_VARIABLES) == Configuration("sqlite:///of_the_variable.db", 7, 70, "full")
+    assert Configuration.read(environment=_VARIABLES) == Configuration(
+        "sqlite:///of_the_variable.db", 7, 70, "full", "leave", 2.5
+    )
 
 
 def test_arguments_come_before_variables() -> None:
     path = Path("runs.db")
-    assert Configuration.read(path, 1, 2, "normal", _VARIABLES) == Configuration(path, 1, 2, "normal")
+    read = Configuration.read(path, 1, 2, "normal", _VARIABLES, on_exit="cancel", grace=timedelta(minutes=1))
+    assert read == Configuration(path, 1, 2, "normal", "cancel", 60.0)
 
 
 def test_empty_variables_are_none() -> None:
@@ -61,6 +69,17 @@ def test_an_unknown_durability_is_refused(value: Any) -> None:
     if value and isinstance(value, str):
         with pytest.raises(InvalidOption, match="CLOACINA_DURABILITY"):
             Configuration.read(environment={"CLOACINA_DURABILITY": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [("on_exit", "stay", "stay"), ("on_exit", "", "LEAVE"), ("grace", -1, "-1"), ("grace", "soon", "soon")],
+)
+def test_a_way_of_leaving_that_there_is_not_is_refused(name: str, value: Any, text: str) -> None:
+    with pytest.raises(InvalidOption, match=name):
+        Configuration.read(environment={}, **{name: value})
+    with pytest.raises(InvalidOption, match=f"CLOACINA_{name.upper()}"):
+        Configuration.read(environment={f"CLOACINA_{name.upper()}": text})
 
 
 @pytest.mark.parametrize("value", [1, b"runs.db", ["runs.db"]])

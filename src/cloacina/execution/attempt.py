@@ -109,6 +109,7 @@ class Attempt:
         "_has_ended",
         "_has_started",
         "_is_cancelled",
+        "_is_left",
         "_is_over",
         "_is_returning",
         "_is_timed_out",
@@ -144,6 +145,7 @@ class Attempt:
         self._scope: Stoppable | None = None
         self._shield: anyio.CancelScope | None = None
         self._is_cancelled = False
+        self._is_left = False
         self._is_timed_out = False
         self._has_started = False
         # Whether the body has ended; for one in a thread, its thread knows first.
@@ -205,6 +207,11 @@ class Attempt:
         """Whether the attempt was cancelled or has timed out."""
         return self._is_cancelled or self._is_timed_out
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its body does something now: it is in no wait, or cleans up after it was stopped."""
+        return not self._has_ended and (self.task.sub_status is SubStatus.ACTIVE or self.is_stopped)
+
     # ── Start and end ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
@@ -232,8 +239,15 @@ class Attempt:
             self._scope.cancel()
         if self._shield is not None:
             self._shield.cancel()
-        if not self.task.definition.is_async:
+        if self._is_left:
+            self._outcome = CANCELLED  # For when the body has ended, in a thread as well.
+        elif not self.task.definition.is_async:
             self._give_up(CANCELLED)
+
+    def leave(self) -> None:
+        """End the attempt for this runner: another one begins it again, so it ends no sooner than its thread does."""
+        self._is_left = True
+        self.cancel()
 
     def withdraw(self) -> None:
         """Leave the queue, if the body has not begun; `cancel` then ends the attempt."""
@@ -463,6 +477,15 @@ class Attempt:
             "for every job that uses the handle"
         )
         raise HandleConsumed(message)
+
+    def refuse_if_left(self) -> None:
+        """Refuse to store anything: the runner was left, and another one begins the task again.
+
+        Raises:
+            TaskCancelled: That is so.
+        """
+        if self._is_left:
+            raise TaskCancelled
 
     def free_slot(self) -> None:
         """Give the slot back in the midst of the body; nothing when none is held."""

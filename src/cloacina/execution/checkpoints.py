@@ -100,7 +100,12 @@ class Checkpoint:
         self._checkpoints._open.discard((self.name, self.key))  # noqa: SLF001 - as above
 
     async def store(self, attempt: Attempt, text: str | None) -> None:
-        """Store its result, or that it is begun; return when that is committed."""
+        """Store its result, or that it is begun; return when that is committed.
+
+        Raises:
+            TaskCancelled: The runner was left: nothing is stored any more.
+        """
+        attempt.refuse_if_left()
         stored: OneShot[None] = attempt.resources.loop.one_shot()
 
         def is_stored() -> None:

@@ -185,6 +185,7 @@ class EngineTaskHandle:
         """Return a checkpoint to be left again; for the engine."""
         self._refuse_if_consumed()
         self._attempt.refuse_if_over()
+        self._attempt.refuse_if_left()
         return self._attempt.checkpoints.enter(self._attempt.task.definition.id, name, key)
 
     async def may_happen(self, step: Checkpoint, model: Any, *, at_most_once: bool) -> bool:

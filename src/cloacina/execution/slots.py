@@ -14,6 +14,8 @@ from cloacina.errors import ConcurrentWait, InvalidOption
 from cloacina.execution.event_loop import EventLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloacina.execution.event_loop import OneShot
 
 
@@ -127,6 +129,17 @@ class SlotPool:
     def is_queued(self, token: SlotToken) -> bool:
         """Return whether a token is waiting for a slot."""
         return token in self._queue
+
+    def stop(self, on_release: Callable[[], None]) -> None:
+        """Grant no slot any more, neither a free one nor one that comes back.
+
+        Args:
+            on_release: Called when one comes back.
+        """
+        self._returned.clear()
+        self._unused = self._capacity
+        # In its place, so that nobody who gives a slot back pays for the question.
+        self._free_slot = lambda slot: on_release()  # type: ignore[method-assign]  # noqa: ARG005
 
     def _free_slot(self, slot: int) -> None:
         if self._queue:

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cloacina.errors import StoreError
 from cloacina.membrane import Log
 from cloacina.scheduling.changed_code import changed_tasks
-from cloacina.store import claims
+from cloacina.scheduling.scheduler import NOTHING
+from cloacina.store import claims, unowned
 from cloacina.store.answers import drop_answers
 from cloacina.store.ownership import Place, RunnerLock, remove_leftovers
-from cloacina.store.wake import Listener
+from cloacina.store.wake import Listener, wake_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from cloacina.execution.resources import Resources
-    from cloacina.scheduling.scheduler import Scheduler
+    from cloacina.scheduling.scheduler import Remains, Scheduler
     from cloacina.store.claims import StoredExecution
     from cloacina.store.store import Store
     from cloacina.workflow import Workflow
@@ -69,6 +70,7 @@ class Claiming:
         self._known: dict[str, Workflow] = {}
         self._is_claiming = False
         self._is_due = False
+        self._is_stopped = False
         self._is_closed = False
         self._looked_at = 0.0
         self._last_signal = 0
@@ -105,21 +107,29 @@ class Claiming:
             self.close()
             raise
 
-    def close(self) -> None:
-        """Store that the runner is there no more, and give up its lock. Blocks."""
-        self._is_closed = True
+    def close(self, remains: Remains = NOTHING) -> None:
+        """Let go of all that the runner has, store that it is there no more, and give up its lock. Blocks.
+
+        Args:
+            remains: What has not ended.
+        """
+        self._is_stopped = self._is_closed = True
         if self._listener is not None:
             self._listener.close()
         try:
-            self._store.transact(self._last_words).result()
+            wake_all(self._store.transact(partial(self._last_words, remains=remains)).result())
         except StoreError as error:
             logger.warning("that the runner has been left is not stored: %s", error)
         if self._lock is not None:
-            self._lock.release()
+            self._lock.keep() if remains.kept else self._lock.release()
 
-    def _last_words(self, connection: Connection) -> None:
-        """Store that the runner has been left."""
-        claims.tell_runner(connection, self._resources.runner_id, self._resources.clock.time(), status="stopped")
+    def _last_words(self, connection: Connection, remains: Remains) -> Sequence[str]:
+        runner_id, now = self._resources.runner_id, self._resources.clock.time()
+        for execution_id in remains.cancelled:
+            unowned.cancel(connection, execution_id, now)
+        addresses = claims.leave(connection, runner_id, remains.kept)
+        claims.tell_runner(connection, runner_id, now, status="stopping" if remains.kept else "stopped")
+        return addresses
 
     # ── On the loop's thread ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,9 +139,20 @@ class Claiming:
             self._known[workflow.name] = workflow
             self.look_for_executions()
 
+    def stop(self) -> None:
+        """Take up nothing more: the runner is about to be left."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._store.transact(self._tell)
+
+    def _tell(self, connection: Connection) -> None:
+        """Store that the runner is at work, or is about to be left."""
+        status = "stopping" if self._is_stopped else "live"
+        claims.tell_runner(connection, self._resources.runner_id, self._resources.clock.time(), status=status)
+
     def look_for_executions(self) -> None:
         """Take up what nobody owns; once more when that is going on already."""
-        if self._is_claiming or self._is_closed or self._scheduler.is_closed or not self._known:
+        if self._is_claiming or self._is_stopped or not self._known:
             self._is_due = self._is_claiming
             return
         self._is_claiming = True
@@ -181,8 +202,7 @@ class Claiming:
             self._post(self.look_for_executions)
         if is_due:
             self._looked_at = monotonic()
-            now = self._resources.clock.time()
-            self._store.transact(partial(claims.tell_runner, runner_id=self._resources.runner_id, now=now))
+            self._store.transact(self._tell)
 
     def _post(self, callback: Any) -> None:
         self._resources.loop.post(callback)

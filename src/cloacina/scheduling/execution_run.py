@@ -38,7 +38,7 @@ from cloacina.store.requests import NewExecution, NewTask
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from cloacina.errors import StoreWriteFailed, WorkflowChanged
     from cloacina.execution.event_loop import OneShot
@@ -121,6 +121,7 @@ class ExecutionRun:
         "_end",
         "_final",
         "_finished_at",
+        "_is_left",
         "_is_taken_up",
         "_merger",
         "_missing",
@@ -175,6 +176,7 @@ class ExecutionRun:
         self._missing: dict[int, int] | None = None
         self._restored: Restored | None = None
         self._is_taken_up = stored is not None
+        self._is_left = False
         if stored is None:
             self.tasks = [
                 TaskExecution(
@@ -380,6 +382,9 @@ class ExecutionRun:
         task = attempt.task
         position = task.position
         del self._attempts[position]
+        if self._is_left:
+            self._body_is_left()
+            return
         now = self._resources.clock.time()
         if outcome.status is TaskStatus.COMPLETED:
             self._complete(position, outcome, now, slot)
@@ -394,7 +399,11 @@ class ExecutionRun:
         """Take an error of the engine's own that came up with an attempt: it fails the execution."""
         if attempt.has_ended and self._attempts.get(attempt.task.position) is attempt:
             del self._attempts[attempt.task.position]
-        self.fail(error, attempt.task)
+        if self._is_left:
+            logger.error("a body of execution %s, which is left, could not be ended", self.id, exc_info=error)
+            self._body_is_left()
+        else:
+            self.fail(error, attempt.task)
 
     def _complete(self, position: int, outcome: Outcome, now: float, slot: int | None) -> None:
         task = self.tasks[position]
@@ -584,7 +593,7 @@ class ExecutionRun:
             error: The reason. The first error of an execution is the one that its result shows.
             task: The task that it came up with; None when it is the execution's as a whole.
         """
-        if self.is_over:
+        if self.is_over or self._is_left:
             return
         is_end_lost = self._end is not None
         task_id, attempt = (None, None) if task is None else (task.definition.id, task.attempt or None)
@@ -712,6 +721,31 @@ class ExecutionRun:
         self._missing = None
         self._owner.run_ended(self)
         self.wake()
+
+    def leave(self) -> None:
+        """End what runs of it here: another runner goes on with it, from what is stored."""
+        self._is_left = True
+        for timer in (self._retries or {}).values():
+            self._resources.timers.disarm(timer)
+        self._retries = None
+        for attempt in list(self._attempts.values()):
+            attempt.leave()
+        self._body_is_left()
+        self.wake()
+
+    def _body_is_left(self) -> None:
+        if not self._attempts:
+            self._owner.run_ended(self)
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        """Whether somebody has cancelled it, and it has not ended yet."""
+        return self._verdict is ExecutionStatus.CANCELLED and not self.has_ended
+
+    @property
+    def attempts(self) -> Iterable[Attempt]:
+        """Its attempts that have not ended."""
+        return self._attempts.values()
 
     @property
     def unfinished(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import anyio.lowlevel
 
@@ -38,9 +38,22 @@ if TYPE_CHECKING:
 
 logger = Log("cloacina.scheduling")
 
-_CLEANING_SECONDS = 30.0
-"""How long a runner that has broken down waits for bodies that clean up."""
 _NAMED_AT_MOST = 5
+
+
+class Remains(NamedTuple):
+    """What has not ended of executions when their runner has.
+
+    Attributes:
+        kept: Those that nobody else may begin: a body of them goes on.
+        cancelled: Those that were cancelled, and whose tasks still clean up.
+    """
+
+    kept: Sequence[str]
+    cancelled: Sequence[str]
+
+
+NOTHING = Remains((), ())
 
 
 class Scheduler:
@@ -53,11 +66,14 @@ class Scheduler:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._runs: dict[str, ExecutionRun] = {}
-        self._idle: list[OneShot[None]] = []
+        # Those of them that were not submitted here.
+        self._taken_up: set[str] = set()
+        self._awaited: list[tuple[OneShot[None], Callable[[], bool]]] = []
+        self._is_left = False
         self.failure: BaseException | None = None
         """What broke the runner down."""
         self.is_closed = False
-        """Whether the runner has been left: nothing new is taken on."""
+        """Whether nothing new is taken on, because the runner is left."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -170,16 +186,19 @@ class Scheduler:
         outcome = stored.result()
         return outcome, self._runs.get(outcome.execution_id)
 
-    def take_up(self, stored: StoredExecution, workflow: Workflow) -> None:
+    def take_up(self, stored: StoredExecution, workflow: Workflow, *, is_own: bool = False) -> None:
         """Go on with an execution that this runner has claimed.
 
         Args:
             stored: What was left of it.
             workflow: Its workflow, as it is now.
+            is_own: Whether it counts as submitted here: somebody has asked this runner for it.
         """
         merger, variables = ContextMerger(workflow), contextvars.copy_context()
         run = ExecutionRun(workflow, merger, encoded(stored.context), variables, self._resources, self, stored)
         self._runs[run.id] = run
+        if not is_own:
+            self._taken_up.add(run.id)
         self.deliver(stored.signals)
         run.take_up()
 
@@ -197,7 +216,7 @@ class Scheduler:
             StoreWriteFailed: The database refused the execution, or the runner has broken down.
         """
         if not run.is_over:
-            self.raise_failure()
+            self._raise_end(run)
             await self._wait(run, self._resources.loop.one_shot())
 
     async def _wait(self, run: ExecutionRun, waiter: OneShot[None]) -> None:
@@ -207,48 +226,77 @@ class Scheduler:
         finally:
             run.remove_waiter(waiter)
         if not run.is_over:
-            self.raise_failure()
+            self._raise_end(run)
             if run.unstored is not None:
                 raise run.unstored
 
-    async def wait_for_all(self) -> None:
-        """Return when no execution is left, or the runner has broken down."""
-        while self._runs and self.failure is None:
-            await self._until_idle()
+    def _raise_end(self, run: ExecutionRun) -> None:
+        """Raise why nobody hears of an execution's end any more, if that is so."""
+        self.raise_failure()
+        if self._is_left:
+            message = f"the runner was left before execution {run.id} had ended; it stays as it is stored"
+            raise RunnerClosed(f"{message}, and any runner that knows its workflow goes on with it")
 
-    async def cancel_all(self) -> None:
-        """Cancel every execution, take on no more, and return when all have ended.
+    @property
+    def runs(self) -> list[ExecutionRun]:
+        """The executions that have not ended."""
+        return list(self._runs.values())
 
-        When the runner has broken down, that is bounded: somebody waits for its failure.
-        """
+    @property
+    def own(self) -> list[ExecutionRun]:
+        """Those of them that were submitted here, or asked for."""
+        return [run for run in self._runs.values() if run.id not in self._taken_up]
+
+    @property
+    def is_own_over(self) -> bool:
+        """Whether all of those have ended."""
+        return len(self._runs) == len(self._taken_up)
+
+    async def cancel(self, runs: Sequence[ExecutionRun]) -> None:
+        """Cancel executions and take on no more; return when they know, before they have ended."""
         self.is_closed = True
-        steps = _each(list(self._runs.values()), ExecutionRun.cancel)
-        while take_portion(steps):
-            await anyio.lowlevel.checkpoint()
-        await self.wait_for_all()
-        if self._runs:
-            await self._wait_for_bodies()
+        await _through(_each(runs, ExecutionRun.cancel))
 
-    async def _wait_for_bodies(self) -> None:
-        if (bodies := self._bodies()) is not None:
-            message = "waiting up to %g s for tasks that clean up after the runner has broken down: %s"
-            logger.warning(message, _CLEANING_SECONDS, bodies)
-        with anyio.move_on_after(_CLEANING_SECONDS):
-            while self._runs:
-                await self._until_idle()
-        if (bodies := self._bodies()) is not None:
-            logger.error("the runner is left while tasks still clean up, without their slots: %s", bodies)
+    async def leave(self) -> None:
+        """End every body for this runner, and tell all who wait; return when they know, before the bodies have ended.
 
-    def _bodies(self) -> str | None:
+        Nothing is taken on or begun any more.
+        """
+        self._is_left = self.is_closed = True
+        await _through(_each(self.runs, ExecutionRun.leave))
+
+    def remains(self, *, is_loop_alive: bool) -> Remains:
+        """Return what has not ended, of a runner that was left or whose loop has ended."""
+        runs = self._runs.values()
+        kept = [
+            run.id
+            for run in runs
+            if any(each.is_at_work and (is_loop_alive or not each.task.definition.is_async) for each in run.attempts)
+        ]
+        return Remains(kept, [run.id for run in runs if run.is_being_cancelled])
+
+    def bodies(self) -> str | None:
         """Return which bodies have not ended, in words; None when all have."""
         found = [f"{task!r} of execution {run.id}" for run in self._runs.values() for task in run.unfinished]
         more = [f"{len(found) - _NAMED_AT_MOST} more"] if len(found) > _NAMED_AT_MOST else []
         return ", ".join(found[:_NAMED_AT_MOST] + more) or None
 
-    async def _until_idle(self) -> None:
-        idle: OneShot[None] = self._resources.loop.one_shot()
-        self._idle.append(idle)
-        await idle
+    async def until(self, is_reached: Callable[[], bool]) -> None:
+        """Return when something is so: asked when an execution has ended, when all breaks down, and by `look`."""
+        waiter: OneShot[None] = self._resources.loop.one_shot()
+        awaited = waiter, is_reached
+        self._awaited.append(awaited)
+        try:
+            self.look()
+            await waiter
+        finally:
+            self._awaited.remove(awaited)
+
+    def look(self) -> None:
+        """Let those go on who wait for what is so now."""
+        for waiter, is_reached in self._awaited:
+            if not waiter.done() and is_reached():
+                waiter.set_result(None)
 
     def break_down(self, failure: BaseException) -> None:
         """Give up: nothing can be stored any more, or the engine itself has failed. Everyone who waits is told."""
@@ -258,7 +306,7 @@ class Scheduler:
         runs = list(self._runs.values())
         for run in runs:
             run.wake()
-        self._wake_idle()
+        self.look()
         self._go_through(_each(runs, _cancel))
         logger.critical("the runner has broken down; %d executions are given up", len(runs), exc_info=failure)
 
@@ -290,18 +338,15 @@ class Scheduler:
     def run_ended(self, run: ExecutionRun) -> None:
         """Forget a run: its end is committed, or cannot be."""
         self._runs.pop(run.id, None)
-        if not self._runs:
-            self._wake_idle()
+        self._taken_up.discard(run.id)
+        if self._awaited:
+            self.look()
 
-    def _wake_idle(self) -> None:
-        for idle in self._idle:
-            self._wake(idle)
-        self._idle.clear()
 
-    @staticmethod
-    def _wake(waiter: OneShot[None]) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
+async def _through(steps: Iterator[None]) -> None:
+    """Take steps, a portion in each turn of the loop, so that others have theirs."""
+    while take_portion(steps):
+        await anyio.lowlevel.checkpoint()
 
 
 def _each(runs: Sequence[ExecutionRun], do: Callable[[ExecutionRun], None]) -> Iterator[None]:

@@ -193,6 +193,33 @@ def release_dead(connection: Connection, database: Path | None, runner_id: str, 
     return dead
 
 
+def leave(connection: Connection, runner_id: str, kept: Sequence[str]) -> Sequence[str]:
+    """Let go of what a runner has that is left; return the addresses of those who may take it.
+
+    What waits goes on waiting, as it is stored. A body that was ended is begun again, in the same attempt.
+
+    Args:
+        connection: In a transaction that writes; of the runner.
+        runner_id: The runner.
+        kept: The executions that it keeps until its process ends: a body of them goes on in its thread.
+    """
+    table = workflow_executions
+    free = (table.c.runner_id == runner_id) & table.c.status.in_(_UNFINISHED) & table.c.id.not_in(kept)
+    begun = (task_executions.c.status == TaskStatus.RUNNING.value) & task_executions.c.execution_id.in_(
+        select(table.c.id).where(free)
+    )
+    was_at_work = begun & (task_executions.c.sub_status == SubStatus.ACTIVE.value)
+    connection.execute(update(task_executions).where(was_at_work).values(sub_status=None))
+    freed = connection.execute(update(table).where(free).values(runner_id=None)).rowcount
+    return wake_addresses(connection) if freed else ()
+
+
+def wake_addresses(connection: Connection) -> Sequence[str]:
+    """Return the addresses of all runners that take up executions."""
+    query = select(runners.c.wake_address).where(runners.c.status == "live", runners.c.wake_address.is_not(None))
+    return connection.execute(query).scalars().all()
+
+
 def is_dead(database: Path, runner_id: str, seen_at: float, now: float) -> bool:
     """Return whether a runner of a file that was open is so no longer: it was not left, and its process has ended."""
     locked = is_locked(lock_path(database, runner_id))

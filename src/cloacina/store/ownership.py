@@ -64,6 +64,10 @@ class RunnerLock:
             self.path.unlink(missing_ok=True)
             self.close()
 
+    def keep(self) -> None:
+        """Hold the lock until the process ends."""
+        _kept.append(self)
+
     def close(self) -> None:
         """Give up the lock, and leave the file to whoever holds it."""
         descriptor, self._descriptor = self._descriptor, None
@@ -134,6 +138,7 @@ class Place:
 
 
 _held: WeakSet[RunnerLock] = WeakSet()
+_kept: list[RunnerLock] = []
 
 
 def _close_in_child() -> None:

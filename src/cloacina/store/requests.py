@@ -16,7 +16,7 @@ from cloacina.canonical_json import decode, is_same_value
 from cloacina.errors import ExecutionEnded, InvalidAnswer, QuestionClosed, UnknownExecution, UnknownQuestion
 from cloacina.json_schema import violation
 from cloacina.store import queries, unowned
-from cloacina.store.claims import StoredSignal, is_dead
+from cloacina.store.claims import StoredSignal, is_dead, wake_addresses
 from cloacina.store.records import (
     EventType,
     ExecutionStatus,
@@ -146,7 +146,7 @@ def submit(
     kind = EventType.EXECUTION_CREATED.value
     created = [{"execution_id": new.id, "number": 1, "type": kind, "at": now} for new in executions]
     connection.execute(insert(execution_events), created)
-    return Outcome(first.id, is_new=True, wake=() if runner_id else _everyone(connection))
+    return Outcome(first.id, is_new=True, wake=() if runner_id else wake_addresses(connection))
 
 
 def signal(
@@ -265,7 +265,7 @@ def retry(
     if found.runner_id != runner_id and _is_owned(connection, found, database, message.at):
         return _ask(connection, found, SignalKind.RETRY, message, context)
     unowned.reopen(connection, found.id, context, message.at)
-    return Outcome(found.id, is_new=True, wake=_everyone(connection))
+    return Outcome(found.id, is_new=True, wake=wake_addresses(connection))
 
 
 def unknown(target: Target) -> UnknownExecution:
@@ -291,12 +291,6 @@ def _is_owned(connection: Connection, found: Found, database: Path | None, now: 
     if owner.status not in _AT_WORK:
         return False
     return database is None or not is_dead(database, owner.id, owner.seen_at, now)
-
-
-def _everyone(connection: Connection) -> Sequence[str]:
-    """Return the addresses of all runners: one of them may take what is new."""
-    query = select(runners.c.wake_address).where(runners.c.status == "live", runners.c.wake_address.is_not(None))
-    return connection.execute(query).scalars().all()
 
 
 def _has_key(connection: Connection, execution_id: str, name: str, key: str) -> bool:

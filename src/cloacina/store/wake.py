@@ -16,12 +16,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloacina.membrane import Log
 from cloacina.store.ownership import socket_path
 from cloacina.store.threads import start_daemon
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+logger = Log("cloacina.store")
 
 LOOK_SECONDS = 0.25
 """How long a message whose datagram was lost stays unread."""
@@ -40,6 +43,15 @@ def wake(address: str | None) -> None:
         except OSError as error:
             if error.errno not in _GONE_OR_AWAKE:
                 raise
+
+
+def wake_all(addresses: Iterable[str]) -> None:
+    """Wake runners, after what concerns them has been stored."""
+    for address in addresses:
+        try:
+            wake(address)
+        except OSError as error:  # A runner that is not woken looks by itself.
+            logger.warning("The runner at %s could not be woken: %s", address, error)
 
 
 _GONE_OR_AWAKE = frozenset({errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN, errno.ENOBUFS, errno.ENOTDIR, errno.EACCES})
