@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import BaseModel
 
-from cloacina import After, AsyncRunner, At, ConditionError, Context, RetryPolicy, Signal, WaitTimeout, Workflow
+from cloacina import (
+    After,
+    AsyncRunner,
+    At,
+    ConditionError,
+    Context,
+    Execution,
+    RetryPolicy,
+    Signal,
+    WaitTimeout,
+    Workflow,
+    task,
+)
 from cloacina.testing import VirtualClock
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Call, Scripted, UntilWait
+    from tests.integration.conftest import Call, Scripted, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
@@ -207,6 +221,41 @@ async def test_value_that_cannot_be_stored_with_signals_fails_the_wait_and_gives
 
     assert "JSON cannot hold" in result.context["told"]
     assert result.context["a"] == 1
+
+
+@_BOTH_KINDS
+async def test_signal_that_was_used_up_is_given_again_when_its_cancelled_execution_is_retried(
+    scripted: Scripted, until: Until, until_wait: UntilWait, tmp_path: Path, kind: str
+) -> None:
+    is_free = threading.Event()
+
+    @task
+    def hold(context: Context) -> None:
+        is_free.wait(60)
+
+    def waits(context: Context) -> Script:
+        context["got"] = yield "wait_for", "go"
+
+    async with AsyncRunner(tmp_path / "runs.db", max_concurrent_tasks=1) as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, waits)]))
+        await until_wait(runner, execution)
+        holding = await runner.submit(Workflow("h", tasks=[hold]))
+        await until(lambda: _is_active(runner, holding))
+        await runner.signal(execution.id, "go", 7)
+        await until_wait(runner, execution, "resuming")
+        await execution.cancel()
+        await execution.wait()
+        is_free.set()
+        await runner.retry(execution.id)
+        result = await runner.wait(execution.id)
+        kinds = [event.type for event in await runner.events(execution.id)]
+
+    assert result.raise_for_status().context == {"got": 7}
+    assert kinds[-1] == "execution_completed"
+
+
+async def _is_active(runner: AsyncRunner, execution: Execution) -> bool:
+    return (await runner.tasks(execution.id))[0].sub_status == "Active"
 
 
 @_BOTH_KINDS

@@ -176,9 +176,9 @@ def test_claim_takes_free_executions_of_known_workflows_once_oldest_first(
     write(database, changes.new_execution("c", "known", "v", "{}", 1.0))
     write(database, changes.execution_state("c", ExecutionStatus.CANCELLED, None, 1.0, "{}", None))
 
-    assert [found.id for found in claim(connection, "me", ["known", "x"], 3)] == ["0", "1", "2"]
-    assert [found.id for found in claim(connection, "you", ["known"], 3)] == ["3", "4"]
-    assert claim(connection, "me", ["known"], 3) == []
+    assert [found.id for found in claim(connection, "me", ["known", "x"], 3, 9.0)] == ["0", "1", "2"]
+    assert [found.id for found in claim(connection, "you", ["known"], 3, 9.0)] == ["3", "4"]
+    assert claim(connection, "me", ["known"], 3, 9.0) == []
     assert owners(connection) | {"0": "me", "3": "you", "a": None, "b": "other", "c": None} == owners(connection)
 
 
@@ -209,7 +209,7 @@ def test_claimed_execution_comes_with_all_that_going_on_needs(database: Database
         changes.signal_state("s1", "e", 4.25, "w1"),
     )
 
-    (found,) = claim(connection, "me", ["w"], 10)
+    (found,) = claim(connection, "me", ["w"], 10, 9.0)
 
     assert (found.id, found.workflow, found.status, found.context, found.started_at) == (
         "e",

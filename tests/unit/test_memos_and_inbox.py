@@ -69,6 +69,17 @@ def test_another_attempt_is_given_signals_and_answers_but_asks_conditions_and_ti
     assert memos.ask("question", "nobody")[1] is None
 
 
+def test_what_was_open_and_is_not_come_to_again_is_left_open() -> None:
+    memos = Memos(
+        "load", [memo("signal", "a", 1), memo("signal", "a", 2, None, None), memo("time", "b", 1, None, None)]
+    )
+    memos.ask("signal", "a")
+    assert [(left.kind, left.ordinal) for left in memos.left_open()] == [("signal", 2), ("time", 1)]
+
+    memos.ask("signal", "a")
+    assert [left.kind for left in memos.left_open()] == ["time"]
+
+
 def test_answers_that_nobody_asks_for_any_more_are_told() -> None:
     memos = Memos("load", [memo("signal", "a", 1), memo("signal", "a", 2), memo("signal", "b", 1, None, None)])
     memos.ask("signal", "a")

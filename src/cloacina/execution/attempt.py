@@ -625,6 +625,8 @@ class Attempt:
 
     def show_resuming(self, wait: Wait) -> None:
         """Store that the wait is over and the task queues for a slot."""
+        if self._has_ended:  # Given up, and its thread has yet to hear of it.
+            return
         now = self.resources.clock.time()
         wait.phase = WaitPhase.RESUMING
         detail = json.dumps({"wait": wait.id, "outcome": wait.outcome})

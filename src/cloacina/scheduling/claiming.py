@@ -163,7 +163,7 @@ class Claiming:
     def _claim(self, connection: Connection, workflows: Mapping[str, Workflow], now: float) -> Claimed:
         runner_id = self._resources.runner_id
         dead = claims.release_dead(connection, self._path, runner_id, now)
-        executions = claims.claim(connection, runner_id, list(workflows), AT_ONCE)
+        executions = claims.claim(connection, runner_id, list(workflows), AT_ONCE, now)
         return Claimed(
             [_with_answers_for(connection, each, workflows[each.workflow], now) for each in executions], dead
         )

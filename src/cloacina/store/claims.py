@@ -226,7 +226,9 @@ def is_dead(database: Path, runner_id: str, seen_at: float, now: float) -> bool:
     return locked is False or (locked is None and now - seen_at > LOST_AFTER_SECONDS)
 
 
-def claim(connection: Connection, runner_id: str, workflows: Sequence[str], limit: int) -> list[StoredExecution]:
+def claim(
+    connection: Connection, runner_id: str, workflows: Sequence[str], limit: int, now: float
+) -> list[StoredExecution]:
     """Take executions that belong to nobody, oldest first, and return them as they were left.
 
     Args:
@@ -234,6 +236,7 @@ def claim(connection: Connection, runner_id: str, workflows: Sequence[str], limi
         runner_id: The runner that takes them.
         workflows: The names of those that it can run.
         limit: How many at most.
+        now: Seconds since the epoch.
     """
     table = workflow_executions
     free = (
@@ -246,6 +249,9 @@ def claim(connection: Connection, runner_id: str, workflows: Sequence[str], limi
     if not ids:
         return []
     connection.execute(update(table).where(table.c.id.in_(ids)).values(runner_id=runner_id))
+    # These are over: their tasks stood in the queue for a slot, which is gone.
+    over = (waits.c.phase == WaitPhase.RESUMING.value) & waits.c.execution_id.in_(ids)
+    connection.execute(update(waits).where(over).values(phase=WaitPhase.ENDED.value, ended_at=now))
     return load(connection, ids)
 
 

@@ -43,7 +43,9 @@ def cancel(connection: Connection, execution_id: str, now: float) -> None:
     ended |= dict.fromkeys(("sub_status", "due_at"))
     connection.execute(update(tasks).where(unfinished).values(ended))
     open_waits = (waits.c.execution_id == execution_id) & (waits.c.phase != WaitPhase.ENDED.value)
-    left = {"phase": WaitPhase.ENDED.value, "outcome": "cancelled", "ended_at": now, "next_poll_at": None}
+    # One that was met stays so: it may have used a signal up.
+    outcome = func.coalesce(waits.c.outcome, "cancelled")
+    left = {"phase": WaitPhase.ENDED.value, "outcome": outcome, "ended_at": now, "next_poll_at": None}
     connection.execute(update(waits).where(open_waits).values(left))
     table = workflow_executions
     execution = connection.execute(select(table).where(table.c.id == execution_id)).one()

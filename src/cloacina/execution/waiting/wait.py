@@ -131,6 +131,7 @@ class Wait(Timer):
         "_began_at",
         "_call",
         "_call_scope",
+        "_is_left_open",
         "_is_parked",
         "_is_stored",
         "_limit",
@@ -168,6 +169,7 @@ class Wait(Timer):
         self._token: SlotToken | None = None
         self._began_at = 0.0
         self._is_stored = memo is not None
+        self._is_left_open = memo is not None and memo.outcome is None
         self.id = awaited.row_id if memo is None else memo.id
         self.phase: WaitPhase | None = None
         self.outcome: str | None = None
@@ -203,6 +205,11 @@ class Wait(Timer):
     def is_stored(self) -> bool:
         """Whether the store has a row of it."""
         return self._is_stored
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the store has it as open, from before the process died, and it was over at the first look now."""
+        return self._is_left_open and self.phase is None
 
     @property
     def next_poll_at(self) -> float | None:
@@ -366,12 +373,15 @@ class Wait(Timer):
         self._unpark()
         self._disarm()
         self._state = State.GONE
-        self.outcome = CANCELLED
         attempt, token, met = self._attempt, self._token, self._met
-        if met is not None and met.signals and not attempt.is_stopped:
+        if met is None or not met.signals:
+            self.outcome = CANCELLED
+        elif not attempt.is_stopped:
+            self.outcome = CANCELLED
             self._met = None
             attempt.memos.forget(self.awaited.kind, self.awaited.name, self._ordinal)
             self._take_back(met)
+        # Otherwise it was met: the next attempt, or that of a retried execution, is given what it has used up.
         if token is None:
             return  # The slot was not given back yet.
         slots = attempt.resources.slots
