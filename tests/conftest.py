@@ -40,7 +40,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 # Quick ones first. The browser last: it keeps an event loop in this thread, beside which no other may run.
-_ORDER = ("unit", "integration", "packaging", "docs", "browser")
+_ORDER = ("unit", "integration", "chaos", "packaging", "docs", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
