@@ -138,7 +138,9 @@ def _executions(works: list[Work], tables: dict[str, list[Row]]) -> Iterator[str
             yield f"task {row['id']} has ended, and is {row['sub_status']}"
     for row in tables["waits"]:
         if row["phase"] != "ended":
-            yield f"wait {row['id']} of an execution that has ended is {row['phase']}"
+            of_task = [event for event in tables["events"] if event["task_execution_id"] == row["task_execution_id"]]
+            history = [(event["number"], event["type"]) for event in of_task]
+            yield f"a wait of an execution that has ended is {row['phase']}: {row}; {history}"
 
 
 def _events(tables: dict[str, list[Row]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -82,6 +83,9 @@ def _disk(folder: Path, *, wanted: bool) -> Generator[Path]:
         yield mounted if wanted else folder
     finally:
         if wanted:
+            for path in mounted.glob("chaos.db*"):
+                if path.is_file():
+                    shutil.copy(path, folder)
             subprocess.run(["umount", "--lazy", str(mounted)], check=False)
 
 

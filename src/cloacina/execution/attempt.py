@@ -521,6 +521,10 @@ class Attempt:
         """Report the outcome of a body that goes on in its thread, with its slot."""
         self._context.discard()
         self._stop_clock()
+        if (wait := self._wait) is not None:
+            # Not when its thread hears of it: the process may have died by then.
+            wait.give_up()
+            self.show_abandoned(wait)
         slot = self.token.slot
         if slot is not None:
             self._write_event(EventType.SLOT_KEPT, slot)
@@ -637,7 +641,7 @@ class Attempt:
         now = self.resources.clock.time()
         if self._has_ended:
             # Given up in the moment of the grant: what is stored of the task is final.
-            if wait is not None:
+            if wait is not None and wait.id in self.resources.waits:
                 self.show_abandoned(wait)
             return
         self.task.sub_status = SubStatus.ACTIVE

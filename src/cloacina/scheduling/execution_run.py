@@ -321,6 +321,8 @@ class ExecutionRun:
             self._resources.write((task.event(EventType.TASK_RECOVERED, now),))
             task.sub_status = None
             task.attempt -= 1  # It is counted again when it begins.
+        elif task.memos is not None:
+            task.memos.start_anew()
         self._attempt_again(task.position)
 
     def _attempt_again(self, position: int) -> None:

@@ -280,6 +280,11 @@ class Wait(Timer):
         self._attempt.show_abandoned(self)
         self._go_on()
 
+    def give_up(self) -> None:
+        """Take it that nothing that happens ends the wait any more; its thread will hear of that."""
+        if self.outcome is None:
+            self.outcome = CANCELLED
+
     def result(self, default: Any) -> Any:
         """Return what the wait has come to.
 
