@@ -120,12 +120,6 @@ class Memos:
             raise ReplayMismatch(message)
         return ordinal, self._stored.get((kind, name, ordinal))
 
-    def left_open(self) -> Iterator[Memo]:
-        """Yield what was being waited for when the process died, and the body has not come to again."""
-        for (kind, name, ordinal), memo in self._stored.items():
-            if memo.outcome is None and ordinal > self._asked.get((kind, name), 0):
-                yield memo
-
     def unasked(self) -> Iterator[Memo]:
         """Yield what was answered and the body has not asked for."""
         for (kind, name, ordinal), memo in self._stored.items():

@@ -11,7 +11,6 @@ from cloacina.store.records import (
     ErrorRecord,
     TaskRecord,
     TaskStatus,
-    WaitPhase,
     details_of,
     moment,
     moment_or_none,
@@ -160,17 +159,6 @@ class TaskExecution:
             slot,
             detail,
         )
-
-    def waits_left_open(self, at: float) -> list[Change]:
-        """Return the changes that end what its body waited for when its process died, and has not come to again."""
-        left = () if self.memos is None else self.memos.left_open()
-        ended = WaitPhase.ENDED
-        return [
-            changes.wait_state(
-                memo.id, self.execution_id, ended, 0, None, 0, None, "cancelled", max(at, memo.started_at)
-            )
-            for memo in left
-        ]
 
     def record(self) -> TaskRecord:
         """Return what the queries tell of this task execution."""

@@ -424,10 +424,9 @@ class ExecutionRun:
         task.due_at = now + delay
         task.error = record.to_json()
         detail = json.dumps({"delay": round(delay, 6), "error": in_a_line(record)})
-        unit = [task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)]
-        if self._is_taken_up:
-            unit += task.waits_left_open(now)
-        self._resources.write(unit)
+        if task.memos is not None:
+            self._end_left_waits(task, task.memos)
+        self._resources.write((task.state(), task.event(EventType.TASK_RETRYING, now, slot, detail)))
         self._retry_later(task.position, delay, attempt.base)
         message = "attempt %(attempt)d of task %(task)r failed, the next follows in %(delay).3g s: %(error)s"
         self._log(logger.info, message, task, record, delay)
@@ -504,8 +503,6 @@ class ExecutionRun:
             self._end_left_waits(task, task.memos)
         self._remaining -= 1
         unit = [task.state(), task.event(_FINAL_EVENTS[status], now, slot, detail)]
-        if self._is_taken_up:
-            unit += task.waits_left_open(now)
         if self._remaining:
             self._resources.write(unit, on_commit)
         else:

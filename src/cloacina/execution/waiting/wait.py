@@ -131,7 +131,6 @@ class Wait(Timer):
         "_began_at",
         "_call",
         "_call_scope",
-        "_is_left_open",
         "_is_parked",
         "_is_stored",
         "_limit",
@@ -169,7 +168,6 @@ class Wait(Timer):
         self._token: SlotToken | None = None
         self._began_at = 0.0
         self._is_stored = memo is not None
-        self._is_left_open = memo is not None and memo.outcome is None
         self.id = awaited.row_id if memo is None else memo.id
         self.phase: WaitPhase | None = None
         self.outcome: str | None = None
@@ -205,11 +203,6 @@ class Wait(Timer):
     def is_stored(self) -> bool:
         """Whether the store has a row of it."""
         return self._is_stored
-
-    @property
-    def is_left_open(self) -> bool:
-        """Whether the store has it as open, from before the process died, and it was over at the first look now."""
-        return self._is_left_open and self.phase is None
 
     @property
     def next_poll_at(self) -> float | None:
