@@ -80,7 +80,8 @@ def signals_for(random: random.Random, script: Script) -> list[str]:
 # ── Doing what they say ──────────────────────────────────────────────────────────────────────────────────────────────
 
 Call = tuple[str, tuple[Any, ...], dict[str, Any]]
-PARKING = frozenset({"signal", "brief", "poll", "sleep", "any", "all", "ask", "approve", "yield"})
+# A step that may happen once asks a person when its process died in it.
+PARKING = frozenset({"signal", "brief", "poll", "sleep", "any", "all", "ask", "approve", "yield", "once"})
 
 
 def _call(step: Step, tell: Callable[..., None], counts: Counter[str]) -> Call:

@@ -99,7 +99,7 @@ def test_submitted_executions_are_free_for_the_runner_that_claims_them_first(
     record = queries.execution(connection, "a")
     assert record is not None
     assert (record.status, record.context, record.key, record.runner_id) == ("Pending", {"n": 1}, None, None)
-    first, second = claim(connection, "r", ["orders"], 9)
+    first, second = claim(connection, "r", ["orders"], 9, 9.0)
     assert [(task.id, task.task_id, task.status) for task in first.tasks] == [
         ("t1", "load", "Ready"), ("t2", "report", "Pending"),
     ]  # fmt: skip
@@ -329,7 +329,7 @@ def test_failed_execution_goes_on_with_what_had_not_completed(
     assert record is not None
     assert (record.status, record.context) == ("Pending", {"n": 2 if context else 1})
     assert (record.started_at, record.finished_at, record.error, record.runner_id) == (None, None, None, None)
-    (stored,) = claim(connection, "r", ["orders"], 1)
+    (stored,) = claim(connection, "r", ["orders"], 1, 9.0)
     assert [(task.task_id, task.status, task.attempt, task.recoveries) for task in stored.tasks] == [
         ("load", "Completed", 1, 0), ("wait", "Pending", 0, 0), ("report", "Pending", 0, 0),
     ]  # fmt: skip
