@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, closing
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchmarks.process_figures import ProcessorTime
+from benchmarks.process_figures import ProcessorTime, percentile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -144,7 +144,7 @@ async def one_by_one(folder: Path, *, executions: int, slots: int) -> dict[str, 
             began = time.perf_counter()
             await _execute(writer, semaphore)
             each.append(time.perf_counter() - began)
-    return {"seconds": statistics.median(each)}
+    return {"seconds": statistics.median(each), "tail": percentile(each, 99) / statistics.median(each)}
 
 
 async def at_once(folder: Path, *, executions: int, slots: int, **_other: bool) -> dict[str, float]:

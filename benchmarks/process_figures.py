@@ -1,11 +1,16 @@
-"""What the operating system knows of this process."""
+"""What the operating system knows of this process, and what is made of many figures."""
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _STATM = Path("/proc/self/statm")
 
@@ -32,3 +37,8 @@ class ProcessorTime:
     def percent(self) -> float:
         """Return the share of one core since the beginning, in percent."""
         return 100 * self.seconds() / (time.perf_counter() - self._began)
+
+
+def percentile(found: Sequence[float], percent: int) -> float:
+    """Return the least figure that so many percent of all are not above."""
+    return sorted(found)[max(0, math.ceil(len(found) * percent / 100) - 1)]

@@ -145,7 +145,7 @@ def _met(line: Line, rounds: int) -> str:
 
 def _quantity(value: float, unit: str) -> str:
     match unit:
-        case "x":
+        case "x" | "of its own":
             return f"{value:.2f} ×"
         case "s" if value < 1:
             return f"{value * 1000:.3g} ms"

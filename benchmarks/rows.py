@@ -18,14 +18,15 @@ class Row:
     Attributes:
         text: What is measured; names of options in braces are filled in.
         figure: The name of the workload's figure.
-        unit: `x` for a multiple of the floor's figure of the same name; otherwise what the figure is in.
+        unit: `x` for a multiple of the floor's figure of the same name, `of its own` for one of another figure of the
+            same run; otherwise what the figure is in.
         target: The worst value that is good enough, in that unit; None for what is only worth knowing.
         more_is_better: Whether a target is a least value and not a most.
     """
 
     text: str
     figure: str
-    unit: Literal["x", "s", "/s", "B", "%", ""]
+    unit: Literal["x", "of its own", "s", "/s", "B", "%", ""]
     target: float | None = None
     more_is_better: bool = False
 
@@ -151,8 +152,9 @@ MEASUREMENTS = (
         (
             Row("one no-op workflow after another, median", "seconds", "x", 2),
             Row("… the same in seconds", "seconds", "s"),
+            Row("… the slowest of a hundred, to the median", "tail", "of its own", 5),
         ),
-        {"executions": 300, "slots": SLOTS},
+        {"executions": 1_000, "slots": SLOTS},
         floor="one_by_one",
     ),
     Measurement(

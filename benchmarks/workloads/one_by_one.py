@@ -6,6 +6,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
+from benchmarks.process_figures import percentile
 from cloacina import AsyncRunner, Context, Workflow, task
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ async def nothing(context: Context) -> None:
 
 
 async def measure(folder: Path, *, executions: int, slots: int) -> dict[str, float]:
-    """Return the median of the executions in seconds."""
+    """Return the median of the executions in seconds, and how often it the slowest of a hundred takes."""
     workflow = Workflow("nothing", tasks=[nothing])
     each: list[float] = []
     async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
@@ -28,4 +29,4 @@ async def measure(folder: Path, *, executions: int, slots: int) -> dict[str, flo
             began = time.perf_counter()
             await runner.execute(workflow, {"a": 1})
             each.append(time.perf_counter() - began)
-    return {"seconds": statistics.median(each)}
+    return {"seconds": statistics.median(each), "tail": percentile(each, 99) / statistics.median(each)}

@@ -284,6 +284,39 @@ def test_close_writes_what_is_queued_and_empties_the_log(
     assert "cloacina-writer" not in [thread.name for thread in threading.enumerate()]
 
 
+def test_the_log_is_moved_into_the_file_while_the_writer_goes_on(
+    writer: Writer, loop: Loop, hold: Hold, stored_ids: StoredIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = Database.checkpoint
+    is_moving, may_move = threading.Event(), threading.Event()
+    moved: list[str] = []
+
+    def wait_and_move(self: Database, connection: Connection, **options: bool) -> None:
+        is_moving.set()
+        assert may_move.wait(PATIENCE_SECONDS)
+        move(self, connection, **options)
+        moved.append(threading.current_thread().name)
+
+    monkeypatch.setattr(Database, "checkpoint", wait_and_move)
+    handed_back: list[str] = []
+    let_go = hold()
+    for number in range(500):
+        writer.write([[execution(f"{number:03}")]])
+    let_go()
+    assert is_moving.wait(PATIENCE_SECONDS)
+    writer.write([[execution("meanwhile")]], lambda: handed_back.append("meanwhile"))
+
+    loop.run_until(lambda: handed_back)
+
+    assert len(stored_ids()) == 501
+    most: Any = writer.run(lambda c: c.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar()).result()
+    assert most > 1_000
+    may_move.set()
+    writer.close()
+    assert moved == ["cloacina-backfill", "cloacina-writer"]
+    assert "cloacina-backfill" not in [thread.name for thread in threading.enumerate()]
+
+
 def test_close_may_be_called_again_and_then_nothing_is_taken(writer: Writer) -> None:
     writer.close()
     writer.close()

@@ -149,7 +149,7 @@ def _written(value: float, unit: str) -> str:
 
 def _spaced(value: float, unit: str) -> str:
     match unit:
-        case "x":
+        case "x" | "of its own":
             return f"{value:.2f} ×"
         case "s" if value < 1:
             return f"{value * _KILO:.3g} ms"

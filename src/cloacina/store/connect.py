@@ -29,6 +29,8 @@ _BUSY_TIMEOUT = 1.0
 # Eight times SQLite's own. With ids that sort by time more gains nothing (measured to 100 000 executions), and every
 # connection for reading has a cache too.
 _CACHE_KIB = 16_384
+# So many pages in the write-ahead log are moved in a commit. `backfill` has moved them before, unless it is far behind.
+_MOST_PAGES = 8_000
 # What the write-ahead log is cut back to after a burst.
 _JOURNAL_BYTES = 67_108_864
 
@@ -91,6 +93,7 @@ def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {durability.upper()}")
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
         except BaseException:
             connection.close()

@@ -229,15 +229,20 @@ class Database:
         if not path.exists() or forks.identity_of(path) != self._identity:
             raise FileNotFoundError(f"the file {path} was removed or replaced while it was open")
 
-    def checkpoint(self, connection: Connection) -> None:
+    def checkpoint(self, connection: Connection, *, while_others_write: bool = False) -> None:
         """Move what the write-ahead log holds into the database's file, as far as readers let it.
+
+        Args:
+            connection: The connection that does it.
+            while_others_write: Whether nobody has to wait for it. Otherwise the log is emptied, too.
 
         Raises:
             DBAPIError: The database raised an error.
         """
         if not self.is_in_memory:
             with forks.uses_of_sqlite:
-                _execute_outside_transaction(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+                mode = "PASSIVE" if while_others_write else "TRUNCATE"
+                _execute_outside_transaction(connection, f"PRAGMA wal_checkpoint({mode})")
 
     def close(self) -> None:
         """Close the connections that are not in use; nothing in a forked child, which must not close them."""

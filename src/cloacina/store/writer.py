@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.membrane import LONGEST_LINE, Log, text_of
 from cloacina.store import forks
+from cloacina.store.backfill import Backfill
 from cloacina.store.changes import words_of
 from cloacina.store.database import RETRY_SECONDS
 from cloacina.store.group_commit import GroupCommit
@@ -107,6 +108,7 @@ class Writer:
         self._untold: deque[tuple[int, Iterator[Callable[[], None]]]] = deque()
         self._is_closed = False
         self._cause: BaseException | None = None
+        self._backfill = Backfill(database)
         self._connection = database.connect()
         self._group_commit = GroupCommit(
             self._connection.connection.driver_connection, compile_statements(database.engine.dialect), retry_for
@@ -193,6 +195,7 @@ class Writer:
             # Dropped before the thread waits: what the batches belong to may be over.
             del batches, then
         self._look_once_more()
+        self._backfill.close()
         try:
             self._database.checkpoint(self._connection)
         except Exception as error:  # noqa: BLE001 - nothing is lost: the log is read when the file is opened next
@@ -245,6 +248,7 @@ class Writer:
         """Commit batches, and return whom to tell: of what was refused first."""
         units = [unit for units, _ in batches for unit in units]
         refused = self._group_commit.commit(units)
+        self._backfill.committed(len(units))
         if not refused:
             return [on_commit for _, on_commit in batches if on_commit]
         calls: list[Callable[[], None]] = [partial(self._refuse, units[at], error) for at, error in refused.items()]
