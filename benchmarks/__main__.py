@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from benchmarks.rows import Measurement
 
 _NOTE = (
-    "SQLite file in a temporary folder, WAL, durability normal. Medians of several rounds, each in a fresh process; "
-    "met: by the median (by so many rounds).\n"
+    "SQLite file in a temporary folder, WAL, durability fast where not said. Medians of several rounds, each in a\n"
+    "fresh process; met: by the median (by so many rounds).\n"
     "× is a multiple of the floor in the same round: asyncio and sqlite3 by hand, one writer thread, grouped commits."
 )
 

@@ -192,6 +192,26 @@ MEASUREMENTS = (
         floor="at_once",
     ),
     Measurement(
+        "one-by-one-full",
+        "one_by_one",
+        (
+            Row("one after another, on the disk before anybody is told (durability full)", "seconds", "x", 1.3),
+            Row("… the same in seconds", "seconds", "s"),
+        ),
+        {"executions": 100, "slots": SLOTS, "durability": "full"},
+        floor="one_by_one",
+    ),
+    Measurement(
+        "at-once-full",
+        "at_once",
+        (
+            Row("{executions:,} at once, one submit_many, durability full", "rate", "x", 0.6, more_is_better=True),
+            Row("… workflows a second", "rate", "/s", more_is_better=True),
+        ),
+        {"executions": 2_000, "slots": SLOTS, "durability": "full"},
+        floor="at_once",
+    ),
+    Measurement(
         "def-tasks",
         "at_once",
         (

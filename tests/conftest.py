@@ -16,6 +16,10 @@ pytest_plugins = ("hanging_tests", "slow_machine")
 for _name in [name for name in os.environ if name.startswith("CLOACINA_")]:
     del os.environ[_name]
 
+# Waiting for the disk takes most of the time of a commit, and tells nothing about what is tested. What it is about
+# asks for "full".
+os.environ["CLOACINA_DURABILITY"] = "fast"
+
 # A shell that starts the tests in the background lets them ignore Ctrl+C, and with them the programs that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -28,7 +28,13 @@ def nothing_in_a_thread(context: Context) -> None:
 
 
 async def measure(
-    folder: Path, *, executions: int, slots: int, blocking: bool = False, each_by_itself: bool = False
+    folder: Path,
+    *,
+    executions: int,
+    slots: int,
+    blocking: bool = False,
+    each_by_itself: bool = False,
+    durability: Literal["full", "fast"] = "fast",
 ) -> dict[str, float]:
     """Run executions all at once.
 
@@ -38,13 +44,14 @@ async def measure(
         slots: How many tasks run at once.
         blocking: Whether the task is a `def` one.
         each_by_itself: Whether each execution is submitted by a task of its own, not all of them by one call.
+        durability: What the runner is asked for.
 
     Returns:
         `rate`, how many end in a second, and `processor`, the processor time of one in seconds.
     """
     workflow = Workflow("nothing", tasks=[nothing_in_a_thread if blocking else nothing])
     contexts = [{"a": 1} for _ in range(executions)]
-    async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
+    async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots, durability=durability) as runner:
         await runner.execute(workflow, {"a": 1})
         began, used = time.perf_counter(), ProcessorTime()
         if each_by_itself:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from benchmarks.process_figures import percentile
 from cloacina import AsyncRunner, Context, Workflow, task
@@ -18,11 +18,13 @@ async def nothing(context: Context) -> None:
     """Do nothing."""
 
 
-async def measure(folder: Path, *, executions: int, slots: int) -> dict[str, float]:
+async def measure(
+    folder: Path, *, executions: int, slots: int, durability: Literal["full", "fast"] = "fast"
+) -> dict[str, float]:
     """Return the median of the executions in seconds, and how often it the slowest of a hundred takes."""
     workflow = Workflow("nothing", tasks=[nothing])
     each: list[float] = []
-    async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
+    async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots, durability=durability) as runner:
         for _ in range(executions // 10):
             await runner.execute(workflow, {"a": 1})
         for _ in range(executions):

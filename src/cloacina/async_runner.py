@@ -122,8 +122,8 @@ class AsyncRunner:
         max_concurrent_tasks: The number of slots, at least 1. Default: `CLOACINA_MAX_CONCURRENT_TASKS`, or 4.
         max_blocking_waits: How many `def` tasks may be in a wait at once; each keeps a thread. A further one keeps its
             slot until one of them has ended. Default: `CLOACINA_MAX_BLOCKING_WAITS`, or 1 000.
-        durability: `"normal"` survives the death of the process, and may lose the last commits when the power fails;
-            `"full"` does not. Default: `CLOACINA_DURABILITY`, or `"normal"`.
+        durability: `"full"` waits for the disk before anybody is told of a commit, so that it outlives a power failure;
+            `"fast"` outlives the death of the process only. Default: `CLOACINA_DURABILITY`, or `"full"`.
         clock: The source of time.
         on_exit: What leaving the block does. `"wait"`: it waits for what was submitted; left by an exception, it
             cancels that instead. `"leave"`: nothing new begins, the tasks at work have the time of `grace` to end or to

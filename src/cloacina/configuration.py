@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-Durability: TypeAlias = Literal["normal", "full"]
+Durability: TypeAlias = Literal["full", "fast"]
 OnExit: TypeAlias = Literal["wait", "leave", "cancel"]
 
 DEFAULT_DATABASE = "sqlite:///cloacina.db"
 DEFAULT_MAX_CONCURRENT_TASKS = 4
 DEFAULT_MAX_BLOCKING_WAITS = 1_000
-DEFAULT_DURABILITY: Durability = "normal"
+DEFAULT_DURABILITY: Durability = "full"
 DEFAULT_ON_EXIT: OnExit = "wait"
 DEFAULT_GRACE = 10.0
 
@@ -34,7 +34,7 @@ class Configuration:
         max_concurrent_tasks: The number of slots (`CLOACINA_MAX_CONCURRENT_TASKS`).
         max_blocking_waits: How many `def` tasks may be in a wait at once, each with its thread
             (`CLOACINA_MAX_BLOCKING_WAITS`).
-        durability: `normal` survives the death of the process, `full` a power failure too (`CLOACINA_DURABILITY`).
+        durability: `full` outlives a power failure, `fast` only the death of the process (`CLOACINA_DURABILITY`).
         on_exit: What becomes of executions when the runner is left: `wait`, `leave` or `cancel` (`CLOACINA_ON_EXIT`).
         grace: For how many seconds tasks at work may go on when executions are left (`CLOACINA_GRACE`).
     """
@@ -103,8 +103,8 @@ def _durability(value: str | None, environment: Mapping[str, str]) -> Durability
     origin, found = "durability", value
     if found is None:
         origin, found = "CLOACINA_DURABILITY", environment.get("CLOACINA_DURABILITY") or DEFAULT_DURABILITY
-    if found not in {"normal", "full"}:
-        message = f"{origin} is 'normal' or 'full'; got {found!r}"
+    if found not in {"full", "fast"}:
+        message = f"{origin} is 'full' or 'fast'; got {found!r}"
         raise InvalidOption(message)
     return cast("Durability", found)
 

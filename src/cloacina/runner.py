@@ -90,7 +90,7 @@ class Runner:
         database: As for `AsyncRunner`, like all others.
         max_concurrent_tasks: The number of slots.
         max_blocking_waits: How many `def` tasks may be in a wait at once.
-        durability: `"normal"` or `"full"`.
+        durability: `"full"` or `"fast"`.
         clock: The source of time.
         on_exit: `"wait"`, `"leave"` or `"cancel"`: what becomes of executions when the block is left.
         grace: For how many seconds tasks at work may go on when executions are left.

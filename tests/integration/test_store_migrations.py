@@ -35,7 +35,7 @@ def created() -> Iterator[Engine]:
 
 @pytest.fixture
 def migrated() -> Iterator[Engine]:
-    engine = create_sqlite_engine(Address(None), "normal")
+    engine = create_sqlite_engine(Address(None), "fast")
     with engine.begin() as connection:
         migrations.upgrade(connection)
     yield engine
@@ -118,7 +118,7 @@ def test_older_schema_is_migrated_in_one_transaction_when_it_is_opened(
 def test_events_of_a_database_of_the_first_revision_keep_their_order(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.touch()
-    old = create_sqlite_engine(Address(path), "normal")
+    old = create_sqlite_engine(Address(path), "fast")
     with old.begin() as connection:
         migrations.upgrade(connection, "0001")
         connection.exec_driver_sql(

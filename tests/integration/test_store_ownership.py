@@ -22,6 +22,7 @@ from cloacina.store.group_commit import GroupCommit
 from cloacina.store.ownership import Place, RunnerLock, is_locked, lock_path
 from cloacina.store.records import SignalKind, WaitKind
 from cloacina.store.statements import compile_statements
+from cloacina.store.syncing import Syncing
 from cloacina.store.wake import Listener, wake
 
 PATIENCE_SECONDS = 60.0
@@ -119,7 +120,7 @@ def connection(database: Database) -> Iterator[Connection]:
 def write(database: Database, *written: Change) -> None:
     with database.connect() as connection:
         driver = connection.connection.driver_connection
-        commits = GroupCommit(driver, compile_statements(database.engine.dialect), retry_for=0)
+        commits = GroupCommit(driver, compile_statements(database.engine.dialect), Syncing(driver, "fast"), retry_for=0)
         assert commits.commit([written]) == {}
 
 

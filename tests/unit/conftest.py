@@ -67,7 +67,7 @@ def database(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Yield a new database."""
     # SQLite's own waiting for a lock would otherwise take a second.
     monkeypatch.setattr(connect, "_BUSY_TIMEOUT", 0.01)
-    database = Database.open(path)
+    database = Database.open(path, "fast")
     yield database
     database.close()
 

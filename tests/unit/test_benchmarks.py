@@ -32,6 +32,8 @@ MEASUREMENTS = [
     "one-by-one",
     "at-once",
     "at-once-each",
+    "one-by-one-full",
+    "at-once-full",
     "def-tasks",
     "chain",
     "fan-out",

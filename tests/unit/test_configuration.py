@@ -15,7 +15,7 @@ _VARIABLES = {
     "CLOACINA_DATABASE": "sqlite:///of_the_variable.db",
     "CLOACINA_MAX_CONCURRENT_TASKS": "7",
     "CLOACINA_MAX_BLOCKING_WAITS": " 70 ",
-    "CLOACINA_DURABILITY": "full",
+    "CLOACINA_DURABILITY": "fast",
     "CLOACINA_ON_EXIT": "leave",
     "CLOACINA_GRACE": "2.5",
 }
@@ -23,20 +23,20 @@ _VARIABLES = {
 
 def test_the_defaults() -> None:
     assert Configuration.read(environment={}) == Configuration(
-        "sqlite:///cloacina.db", 4, 1_000, "normal", "wait", 10.0
+        "sqlite:///cloacina.db", 4, 1_000, "full", "wait", 10.0
     )
 
 
 def test_variables_come_before_defaults() -> None:
     assert Configuration.read(environment=_VARIABLES) == Configuration(
-        "sqlite:///of_the_variable.db", 7, 70, "full", "leave", 2.5
+        "sqlite:///of_the_variable.db", 7, 70, "fast", "leave", 2.5
     )
 
 
 def test_arguments_come_before_variables() -> None:
     path = Path("runs.db")
-    read = Configuration.read(path, 1, 2, "normal", _VARIABLES, on_exit="cancel", grace=timedelta(minutes=1))
-    assert read == Configuration(path, 1, 2, "normal", "cancel", 60.0)
+    read = Configuration.read(path, 1, 2, "full", _VARIABLES, on_exit="cancel", grace=timedelta(minutes=1))
+    assert read == Configuration(path, 1, 2, "full", "cancel", 60.0)
 
 
 def test_empty_variables_are_none() -> None:
@@ -62,7 +62,7 @@ def test_a_variable_that_is_no_whole_number_of_at_least_1_is_refused(name: str, 
         Configuration.read(environment={name: text})
 
 
-@pytest.mark.parametrize("value", ["fast", "", "FULL", 1])
+@pytest.mark.parametrize("value", ["normal", "", "FULL", 1])
 def test_an_unknown_durability_is_refused(value: Any) -> None:
     with pytest.raises(InvalidOption, match="durability"):
         Configuration.read(durability=value, environment={})

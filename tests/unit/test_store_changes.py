@@ -16,6 +16,7 @@ from cloacina.store.changes import Change
 from cloacina.store.group_commit import GroupCommit, RowMissing
 from cloacina.store.records import SignalKind, WaitKind
 from cloacina.store.statements import compile_statements
+from cloacina.store.syncing import Syncing
 
 EXECUTION = changes.new_execution("e", "daily_report", "v1", '{"a": 1}', 1.5, "r", "order-7")
 TASK = changes.new_task("t", "e", "load", 7, TaskStatus.READY)
@@ -43,7 +44,10 @@ def opened() -> Generator[tuple[GroupCommit, sqlite3.Connection]]:
     try:
         with database.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            yield GroupCommit(driver, compile_statements(database.engine.dialect), retry_for=0), driver
+            yield (
+                GroupCommit(driver, compile_statements(database.engine.dialect), Syncing(driver, "fast"), retry_for=0),
+                driver,
+            )
     finally:
         database.close()
 

@@ -33,6 +33,7 @@ from cloacina.store import (
 from cloacina.store.changes import Change
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
+from cloacina.store.syncing import Syncing
 
 NOON = 1_750_000_000.25
 ERROR = ErrorRecord("load", 1, "ValueError", "no row", "Traceback …", None)
@@ -50,7 +51,7 @@ def connection() -> Iterator[Connection]:
 @pytest.fixture
 def write(connection: Connection) -> Write:
     driver: Any = connection.connection.driver_connection
-    commits = GroupCommit(driver, compile_statements(connection.dialect), retry_for=0)
+    commits = GroupCommit(driver, compile_statements(connection.dialect), Syncing(driver, "fast"), retry_for=0)
 
     def write_all(*written: Change) -> None:
         connection.rollback()  # ends the read before: there is one connection

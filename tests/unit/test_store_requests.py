@@ -24,6 +24,7 @@ from cloacina.store.ownership import Place, RunnerLock
 from cloacina.store.records import SignalKind, WaitKind
 from cloacina.store.requests import Message, NewExecution, NewTask, answer, cancel, retry, signal, submit
 from cloacina.store.statements import compile_statements
+from cloacina.store.syncing import Syncing
 
 NOW = 1_750_000_000.25
 ADA = Message("m", NOW, "ada")
@@ -42,7 +43,7 @@ def connection(path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def write(connection: Connection) -> Write:
     driver: Any = connection.connection.driver_connection
-    commits = GroupCommit(driver, compile_statements(connection.dialect), retry_for=0)
+    commits = GroupCommit(driver, compile_statements(connection.dialect), Syncing(driver, "fast"), retry_for=0)
 
     def write_all(*written: Change) -> None:
         connection.commit()

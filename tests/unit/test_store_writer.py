@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.store import Database, EventType, Writer, changes, queries
 from cloacina.store.changes import Change
-from cloacina.store.connect import Durability
+from cloacina.store.syncing import Durability
+from syncs import FULL, Syncs
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Loop
@@ -340,15 +341,31 @@ def test_close_while_another_program_reads_keeps_everything(writer: Writer, path
     assert stored_ids() == ["a"]
 
 
-@pytest.mark.parametrize(("durability", "level"), [("normal", 1), ("full", 2)])
-def test_durability_sets_when_the_disk_is_asked_to_flush(
-    tmp_path: Path, loop: Loop, durability: Durability, level: int
+@pytest.mark.parametrize(
+    ("durability", "expected"), [("full", [False, True, False, True, True]), ("fast", [False] * 5)]
+)
+def test_commit_waits_for_the_disk_if_somebody_is_told_of_it(
+    tmp_path: Path, loop: Loop, durability: Durability, expected: list[bool]
 ) -> None:
     database = Database.open(tmp_path / "another.db", durability)
     writer = Writer(database, loop.post, loop.failures.append, loop.take_refusal)
+    syncs = writer.run(lambda c: Syncs(c.connection.driver_connection)).result(PATIENCE_SECONDS)
+    gate = threading.Event()
 
-    found = writer.run(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one()).result(PATIENCE_SECONDS)
+    def tell() -> None:
+        pass
+
+    for name, on_commit in (("a", None), ("b", tell), ("c", None)):
+        writer.write([[execution(name)]], on_commit)
+        writer.run(bool).result(PATIENCE_SECONDS)
+    writer.run(lambda _: gate.wait(PATIENCE_SECONDS))
+    for name, on_commit in (("d", None), ("e", tell), ("f", None)):
+        writer.write([[execution(name)]], on_commit)
+    gate.set()
+    writer.transact(queries.newest_id).result(PATIENCE_SECONDS)
+    level = writer.run(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one()).result(PATIENCE_SECONDS)
     writer.close()
     database.close()
 
-    assert found == level
+    assert [is_synced for _, is_synced in syncs.found] == expected
+    assert (level == FULL) is expected[-1]

@@ -331,7 +331,7 @@ def test_file_removed_just_before_the_end_is_told(writer: Writer, loop: Loop, pa
 def test_defect_in_the_thread_is_told_and_what_comes_later_fails(
     writer: Writer, loop: Loop, hold: Hold, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def break_down(units: object) -> None:
+    def break_down(units: object, *, is_told: bool) -> None:
         raise SystemExit("a defect")
 
     handed_back: list[str] = []

@@ -6,20 +6,18 @@ import contextlib
 import os
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, QueuePool, StaticPool, create_engine, event
 
 from cloacina.errors import StoreUnavailable
 from cloacina.store import forks
+from cloacina.store.syncing import Durability, Syncing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cloacina.store.address import Address
-
-Durability: TypeAlias = Literal["normal", "full"]
-"""`normal` survives the death of the process; `full` also a loss of power, at the price of an fsync a commit."""
 
 BEGIN = "cloacina_begin"
 """The execution option that holds the statement which opens a transaction."""
@@ -91,7 +89,7 @@ def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
             if path is not None:
                 forks.track(connection, path)
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute(f"PRAGMA synchronous = {durability.upper()}")
+            Syncing(connection, durability)
             connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from cloacina.errors import InvalidOption, StoreUnavailable, StoreWriteFailed, join_names
 from cloacina.store import forks
 from cloacina.store.address import Address
-from cloacina.store.connect import BEGIN, Durability, create_file, create_sqlite_engine
+from cloacina.store.connect import BEGIN, create_file, create_sqlite_engine
 from cloacina.store.faults import Fault, Patience, fault_of, pauses
 from cloacina.store.schema import bring_up_to_date, stored_revision
+from cloacina.store.syncing import Durability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -39,11 +40,13 @@ class Database:
 
     Attributes:
         address: Where it is.
+        durability: Which of its commits wait for the disk.
         engine: The engine of its connections.
     """
 
-    def __init__(self, address: Address, engine: Engine) -> None:
+    def __init__(self, address: Address, durability: Durability, engine: Engine) -> None:
         self.address = address
+        self.durability: Durability = durability
         self.engine = engine
         self._identity = None if address.path is None else forks.identity_of(address.path)
         self._next_look = 0.0
@@ -52,13 +55,14 @@ class Database:
         forks.tell_children(self)
 
     @classmethod
-    def open(cls, url: str | Path, durability: Durability = "normal") -> Database:
+    def open(cls, url: str | Path, durability: Durability = "full") -> Database:
         """Open a database; create it, or bring its schema up to date, when that is needed.
 
         Args:
             url: `sqlite:///file.db` (relative), `sqlite:////folder/file.db` (absolute), `sqlite://` (in memory) or
                 the path of a file.
-            durability: `normal` survives the death of the process; `full` also a loss of power.
+            durability: `full` outlives a power failure with all that somebody was told; `fast` only the death of the
+                process.
 
         Raises:
             InvalidOption: `durability` is neither of the two.
@@ -73,7 +77,7 @@ class Database:
         if address.path is not None:
             create_file(address.path)
             _refuse_if_inherited(address.path)
-        database = cls(address, create_sqlite_engine(address, durability))
+        database = cls(address, durability, create_sqlite_engine(address, durability))
         try:
             with database.explaining("opened"):
                 database._prepare()

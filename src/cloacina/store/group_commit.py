@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from cloacina.store.changes import Unit
     from cloacina.store.statements import Statement
+    from cloacina.store.syncing import Syncing
 
 _KINDS = EVENT + 1
 # At most 14 parameters a row: below the 999 that older builds of SQLite take.
@@ -55,19 +56,25 @@ class GroupCommit:
     Args:
         connection: The driver's connection, in autocommit mode.
         statements: The SQL of every kind of change.
+        syncing: Decides which transactions of the connection wait for the disk.
         retry_for: How long a transaction is tried again while the database is locked or has no room, in seconds.
     """
 
-    def __init__(self, connection: Any, statements: Sequence[Statement], retry_for: float) -> None:
+    def __init__(self, connection: Any, statements: Sequence[Statement], syncing: Syncing, retry_for: float) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._statements = tuple(statements)
+        self._syncing = syncing
         self._retry_for = retry_for
 
-    def commit(self, units: Sequence[Unit]) -> Mapping[int, Exception]:
+    def commit(self, units: Sequence[Unit], *, is_told: bool = True) -> Mapping[int, Exception]:
         """Write units in one transaction and commit it.
 
         A unit that the database refuses takes nothing with it: the others are written without it.
+
+        Args:
+            units: The units.
+            is_told: Whether somebody waits to be told of the commit.
 
         Returns:
             The errors of the units that were refused, by their index.
@@ -78,6 +85,7 @@ class GroupCommit:
         """
         if not any(units):
             return {}
+        self._syncing.before_commit(is_told=is_told)
         try:
             return self._transact(self._write_together, units)
         except Exception as error:

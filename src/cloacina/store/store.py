@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloacina.store.changes import Unit
-    from cloacina.store.connect import Durability
+    from cloacina.store.syncing import Durability
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Store:
         self._limiter = anyio.CapacityLimiter(_CONCURRENT_READS)
 
     @classmethod
-    def open(cls, url: str | Path, durability: Durability = "normal") -> Store:
+    def open(cls, url: str | Path, durability: Durability = "full") -> Store:
         """Open a database; see `Database.open`. Blocks, and starts no thread."""
         return cls(Database.open(url, durability))
 

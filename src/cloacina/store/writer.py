@@ -18,6 +18,7 @@ from cloacina.store.changes import words_of
 from cloacina.store.database import RETRY_SECONDS
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.statements import compile_statements
+from cloacina.store.syncing import Syncing
 from cloacina.store.threads import start_daemon
 
 if TYPE_CHECKING:
@@ -110,9 +111,9 @@ class Writer:
         self._cause: BaseException | None = None
         self._backfill = Backfill(database)
         self._connection = database.connect()
-        self._group_commit = GroupCommit(
-            self._connection.connection.driver_connection, compile_statements(database.engine.dialect), retry_for
-        )
+        driver = self._connection.connection.driver_connection
+        self._syncing = Syncing(driver, database.durability)
+        self._group_commit = GroupCommit(driver, compile_statements(database.engine.dialect), self._syncing, retry_for)
         try:
             self._thread = start_daemon(self._serve, "cloacina-writer")
         except BaseException:
@@ -168,7 +169,12 @@ class Writer:
         Raises:
             StoreUnavailable: The writer is closed.
         """
-        future = self.run(lambda connection: self._database.transact(connection, self._retry_for, request))
+
+        def run(connection: Connection) -> T:
+            self._syncing.before_commit(is_told=True)
+            return self._database.transact(connection, self._retry_for, request)
+
+        future = self.run(run)
         if on_done is not None:
             with self._lock:
                 self._queued += 1
@@ -247,10 +253,11 @@ class Writer:
     def _write(self, batches: list[Batch]) -> list[Callable[[], None]]:
         """Commit batches, and return whom to tell: of what was refused first."""
         units = [unit for units, _ in batches for unit in units]
-        refused = self._group_commit.commit(units)
+        told = [on_commit for _, on_commit in batches if on_commit]
+        refused = self._group_commit.commit(units, is_told=bool(told))
         self._backfill.committed(len(units))
         if not refused:
-            return [on_commit for _, on_commit in batches if on_commit]
+            return told
         calls: list[Callable[[], None]] = [partial(self._refuse, units[at], error) for at, error in refused.items()]
         end = 0
         for units_of_batch, on_commit in batches:
