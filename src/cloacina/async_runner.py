@@ -132,6 +132,9 @@ class AsyncRunner:
         grace: For how many seconds tasks at work may go on when executions are left. Those that take longer are
             cancelled, and the next runner begins them again, in the same attempt. Default: `CLOACINA_GRACE`, or 10.
         take_up: Whether the runner takes up executions of the workflows that it knows when they belong to nobody.
+        retention: How long executions are kept that have ended, in seconds: once an hour, and when the runner is
+            entered, older ones are deleted as `prune` does, a few at a time; in memory nothing is. Default:
+            `CLOACINA_RETENTION`, such as `30d`, or for ever.
 
     Raises:
         InvalidOption: An argument or a variable is out of its range.
@@ -167,6 +170,7 @@ class AsyncRunner:
         on_exit: OnExit | None = None,
         grace: float | timedelta | None = None,
         take_up: bool = True,
+        retention: float | timedelta | None = None,
     ) -> None:
         self._engine = Engine(
             database,
@@ -177,6 +181,7 @@ class AsyncRunner:
             on_exit=on_exit,
             grace=grace,
             take_up=take_up,
+            retention=retention,
         )
         self._registry = WorkflowRegistry()
         finalize(self, self._engine.lost).atexit = False
@@ -352,6 +357,13 @@ class AsyncRunner:
         engine = self._engine
         request = asking.retry(execution, context, engine.path, engine.now(), engine.runner_id)
         return (await engine.ask(request)).is_new
+
+    async def prune(self, older_than: float | timedelta) -> int:
+        """Delete executions that ended long ago, and return how many; see `Client.prune`.
+
+        Its transactions take their turn among those of the runner. It may be cancelled between two of them.
+        """
+        return await self._engine.prune(seconds(older_than, "older_than"))
 
     async def signal(
         self, execution: Target, name: str, payload: Any = None, *, key: str | None = None, sender: str | None = None

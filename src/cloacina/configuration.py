@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
@@ -12,7 +14,6 @@ from cloacina.retry import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
 
 Durability: TypeAlias = Literal["full", "fast"]
 OnExit: TypeAlias = Literal["wait", "leave", "cancel"]
@@ -23,6 +24,11 @@ DEFAULT_MAX_BLOCKING_WAITS = 1_000
 DEFAULT_DURABILITY: Durability = "full"
 DEFAULT_ON_EXIT: OnExit = "wait"
 DEFAULT_GRACE = 10.0
+DEFAULT_RETENTION = None
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# More digits than a century has seconds.
+_AGE = re.compile(r"([0-9]{1,10})([smhdw])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Configuration:
         durability: `full` outlives a power failure, `fast` only the death of the process (`CLOACINA_DURABILITY`).
         on_exit: What becomes of executions when the runner is left: `wait`, `leave` or `cancel` (`CLOACINA_ON_EXIT`).
         grace: For how many seconds tasks at work may go on when executions are left (`CLOACINA_GRACE`).
+        retention: For how many seconds executions are kept that have ended; None for ever (`CLOACINA_RETENTION`).
     """
 
     database: str | Path
@@ -45,6 +52,7 @@ class Configuration:
     durability: Durability
     on_exit: OnExit = DEFAULT_ON_EXIT
     grace: float = DEFAULT_GRACE
+    retention: float | None = DEFAULT_RETENTION
 
     @classmethod
     def read(
@@ -57,6 +65,7 @@ class Configuration:
         *,
         on_exit: OnExit | None = None,
         grace: float | timedelta | None = None,
+        retention: float | timedelta | None = None,
     ) -> Configuration:
         """Return the settings in force: each argument that is not None, or its variable, or its default.
 
@@ -70,6 +79,7 @@ class Configuration:
             _durability(durability, environment),
             _on_exit(on_exit, environment),
             _grace(grace, environment),
+            _retention(retention, environment),
         )
 
 
@@ -130,3 +140,27 @@ def _grace(value: float | timedelta | None, environment: Mapping[str, str]) -> f
     except ValueError as error:
         message = f"CLOACINA_GRACE is a number of seconds, 0 or more; got {text!r}"
         raise InvalidOption(message) from error
+
+
+def _retention(value: float | timedelta | None, environment: Mapping[str, str]) -> float | None:
+    if value is not None:
+        return seconds(value, "retention")
+    text = environment.get("CLOACINA_RETENTION")
+    if not text:
+        return DEFAULT_RETENTION
+    age = read_age(text)
+    if age is None:
+        message = f"CLOACINA_RETENTION is a number and its unit, s, m, h, d or w, such as 30d; got {text!r}"
+        raise InvalidOption(message)
+    return seconds(age, "CLOACINA_RETENTION")
+
+
+def read_age(text: str) -> timedelta | None:
+    """Return a duration such as `30d`: a number and its unit, s, m, h, d or w. None when it is none, or has no end."""
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        return None
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        return None

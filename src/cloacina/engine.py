@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
@@ -14,6 +15,7 @@ from cloacina.execution.thread_call import ThreadCall
 from cloacina.membrane import Log
 from cloacina.shared_database import Ending, result_of
 from cloacina.stop_signals import calling_when_told_to_stop
+from cloacina.store.pruning import Pruning
 from cloacina.store.records import details_of, moment
 from cloacina.store.wake import wake_all
 from cloacina.submission import encode_context, takes_long
@@ -240,6 +242,19 @@ class Engine(EngineLife):
             return await store.look(end.look)
 
         return await end.until(look)
+
+    async def prune(self, older_than: float) -> int:
+        """Delete executions that ended longer ago than this many seconds; return how many."""
+        self._refuse_unless_open()
+        self._journal.flush()
+        pruning = Pruning(self._store.database, self.now() - older_than)
+        self._calls += 1
+        try:
+            while await self._store.look(partial(self._store.prune, pruning)):  # noqa: ASYNC110 - each is work, and no look
+                await anyio.sleep(pruning.pause)
+        finally:
+            self._call_has_ended()
+        return pruning.deleted
 
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
         """Return waits with what their counts are now; the store has them every few seconds."""

@@ -30,6 +30,7 @@ from cloacina.execution.watchdog import Watchdog
 from cloacina.scheduling.claiming import Claiming
 from cloacina.scheduling.leaving import Leaving
 from cloacina.scheduling.nested_waits import NestedWaits
+from cloacina.scheduling.retention import Retention
 from cloacina.scheduling.scheduler import NOTHING, Scheduler
 from cloacina.store import forks
 from cloacina.store.queries import newest_id
@@ -70,9 +71,16 @@ class EngineLife:
         on_exit: OnExit | None = None,
         grace: float | timedelta | None = None,
         take_up: bool = True,
+        retention: float | timedelta | None = None,
     ) -> None:
         self._configuration = Configuration.read(
-            database, max_concurrent_tasks, max_blocking_waits, durability, on_exit=on_exit, grace=grace
+            database,
+            max_concurrent_tasks,
+            max_blocking_waits,
+            durability,
+            on_exit=on_exit,
+            grace=grace,
+            retention=retention,
         )
         self.on_exit = self._configuration.on_exit
         """What leaving does with executions."""
@@ -161,8 +169,9 @@ class EngineLife:
         path = self._store.database.address.path
         if path is None:
             return
-        slots = self._configuration.max_concurrent_tasks
-        claiming = Claiming(self._store, self._scheduler, self._resources, path, slots, version("cloacina"))
+        slots, kept = self._configuration.max_concurrent_tasks, self._configuration.retention
+        retention = None if kept is None else Retention(self._store, kept, self._clock)
+        claiming = Claiming(self._store, self._scheduler, self._resources, path, slots, version("cloacina"), retention)
         joining = ThreadCall(self._loop, claiming.open)
         await uninterrupted.complete(joining.wait, joining.has_ended)
         joining.result()

@@ -95,6 +95,7 @@ class Runner:
         on_exit: `"wait"`, `"leave"` or `"cancel"`: what becomes of executions when the block is left.
         grace: For how many seconds tasks at work may go on when executions are left.
         take_up: Whether it takes up executions that belong to nobody.
+        retention: How long executions are kept that have ended, in seconds.
 
     Raises:
         InvalidOption: An argument or a variable is out of its range.
@@ -128,6 +129,7 @@ class Runner:
         on_exit: OnExit | None = None,
         grace: float | timedelta | None = None,
         take_up: bool = True,
+        retention: float | timedelta | None = None,
     ) -> None:
         self._runner = AsyncRunner(
             database,
@@ -138,6 +140,7 @@ class Runner:
             on_exit=on_exit,
             grace=grace,
             take_up=take_up,
+            retention=retention,
         )
         self._runner._engine.is_called_from_threads = True  # noqa: SLF001 - two faces of one thing
         self._thread: LoopThread | None = None
@@ -222,6 +225,10 @@ class Runner:
     def retry(self, execution: Target, context: Mapping[str, Any] | None = None) -> bool:
         """Let an execution that failed or was cancelled go on from there; see `Client.retry`."""
         return self._call(self._runner.retry, execution, context)
+
+    def prune(self, older_than: float | timedelta) -> int:
+        """Delete executions that ended long ago, and return how many; see `AsyncRunner.prune`."""
+        return self._call(self._runner.prune, older_than)
 
     def signal(
         self, execution: Target, name: str, payload: Any = None, *, key: str | None = None, sender: str | None = None

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import pytest
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from cloacina import AsyncClient, Client, InvalidOption
+from cloacina import (
+    AsyncClient,
+    AsyncRunner,
+    Client,
+    Context,
+    InvalidOption,
+    Runner,
+    StoreWriteFailed,
+    TaskHandle,
+    Workflow,
+    task,
+)
 from cloacina.store import Database, pruning
 from cloacina.store.records import TaskStatus
 from cloacina.store.requests import Message, NewExecution, NewTask, retry, signal, submit
@@ -20,6 +33,7 @@ from cloacina.store.tables import checkpoints, metadata, waits, workflow_executi
 # By status and the moment of the end.
 OLD = [("Completed", 1.0), ("Failed", 2.0), ("Cancelled", 3.0), ("Completed", 4.0), ("Completed", 5.0)]
 OTHERS = [("Pending", None), ("Running", None), ("Completed", 1e12)]
+PATIENCE_SECONDS = 60.0
 TABLES = [table for table in metadata.sorted_tables if table.name != "runners"]
 
 
@@ -37,13 +51,13 @@ def _fill(connection: Connection) -> None:
     # Old ones lie between others.
     for number, (status, finished_at) in enumerate([OTHERS[0], *OLD, *OTHERS[1:]]):
         execution = f"e{number}"
-        tasks = [NewTask(f"{execution}-{task}", task, TaskStatus.READY) for task in ("a", "b")]
+        tasks = [NewTask(f"{execution}-{name}", name, TaskStatus.READY) for name in ("a", "b")]
         submit(connection, [NewExecution(execution, "order", "v", "{}", tasks)], 1.0, key=execution)
-        for task in tasks:
-            signal(connection, execution, Message(f"s-{task.id}", 1.0), "paid", None)
-            of_task = {"execution_id": execution, "task_execution_id": task.id, "task_id": task.task_id}
-            connection.execute(insert(waits).values(of_task | {"id": task.id, "phase": "ended", "started_at": 1.0}))
-            made = {"task_execution_id": task.id, "name": "pay", "key": "#1", "attempt": 1, "created_at": 1.0}
+        for new in tasks:
+            signal(connection, execution, Message(f"s-{new.id}", 1.0), "paid", None)
+            of_task = {"execution_id": execution, "task_execution_id": new.id, "task_id": new.task_id}
+            connection.execute(insert(waits).values(of_task | {"id": new.id, "phase": "ended", "started_at": 1.0}))
+            made = {"task_execution_id": new.id, "name": "pay", "key": "#1", "attempt": 1, "created_at": 1.0}
             connection.execute(insert(checkpoints).values(made))
         row = {"status": status, "finished_at": finished_at}
         connection.execute(update(workflow_executions).where(workflow_executions.c.id == execution).values(row))
@@ -68,18 +82,24 @@ def left(path: Path) -> dict[str, Counter[str]]:
         database.close()
 
 
-@pytest.mark.parametrize("kind", ["Client", "AsyncClient"])
+@pytest.mark.parametrize("kind", ["Client", "AsyncClient", "Runner", "AsyncRunner", "retention"])
 async def test_what_ended_before_is_deleted_with_all_its_rows_and_nothing_else_is(path: Path, kind: str) -> None:
     before = left(path)
     gone = {f"e{number}" for number in range(1, 1 + len(OLD))}
     assert all(gone < set(counts) for counts in before.values()), "there are rows in every table"
-    if kind == "AsyncClient":
-        async with AsyncClient(path) as client:
-            assert await client.prune(3600) == len(OLD)
-            assert await client.prune(3600) == 0
-    else:
-        with Client(path) as blocking:
-            assert blocking.prune(3600) == len(OLD)
+    match kind:
+        case "AsyncClient" | "AsyncRunner":
+            async with AsyncClient(path) if kind == "AsyncClient" else AsyncRunner(path) as client:
+                assert await client.prune(3600) == len(OLD)
+                assert await client.prune(3600) == 0
+        case "Client" | "Runner":
+            with Client(path) if kind == "Client" else Runner(path) as blocking:
+                assert blocking.prune(3600) == len(OLD)
+        case _:
+            async with AsyncRunner(path, retention=timedelta(hours=1)):
+                with anyio.fail_after(PATIENCE_SECONDS):
+                    while len(left(path)["workflow_executions"]) > len(OTHERS):
+                        await anyio.lowlevel.checkpoint()
     expected = {
         table: Counter({name: count for name, count in counts.items() if name not in gone})
         for table, counts in before.items()
@@ -143,3 +163,35 @@ def test_connection_that_pruned_checks_foreign_keys_again(path: Path) -> None:
 def test_other_ages_are_refused(path: Path, age: Any) -> None:
     with Client(path) as client, pytest.raises(InvalidOption, match="older_than"):
         client.prune(age)
+
+
+async def test_runner_in_memory_prunes_what_has_ended_and_keeps_what_has_not() -> None:
+    async def wait(_context: Context, handle: TaskHandle) -> None:
+        await handle.wait_for("go_on")
+
+    waiting = Workflow("waiting", tasks=[task(id="wait")(wait)])
+    async with AsyncRunner("sqlite://") as runner:
+        ended = await runner.submit(waiting)
+        await ended.cancel()
+        await ended.wait()
+        other = await runner.submit(waiting)
+        assert await runner.prune(0) == 1
+        assert [execution.id for execution in await runner.executions()] == [other.id]
+        await runner.signal(other.id, "go_on")
+        assert (await other.wait()).status == "Completed"
+
+
+async def test_retention_that_cannot_be_kept_is_told_and_stops_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> int:
+        raise StoreWriteFailed("no room")
+
+    monkeypatch.setattr(pruning, "_delete", refuse)
+    async with AsyncRunner(path, retention=0.0) as runner:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while "cannot be deleted: no room" not in caplog.text:
+                await anyio.lowlevel.checkpoint()
+        assert (
+            await runner.execute(Workflow("nothing", tasks=[task(id="none")(lambda context: None)]))
+        ).status == "Completed"

@@ -18,25 +18,24 @@ _VARIABLES = {
     "CLOACINA_DURABILITY": "fast",
     "CLOACINA_ON_EXIT": "leave",
     "CLOACINA_GRACE": "2.5",
+    "CLOACINA_RETENTION": "30d",
 }
 
 
 def test_the_defaults() -> None:
-    assert Configuration.read(environment={}) == Configuration(
-        "sqlite:///cloacina.db", 4, 1_000, "full", "wait", 10.0
-    )
+    assert Configuration.read(environment={}) == Configuration("sqlite:///cloacina.db", 4, 1_000, "full", "wait", 10.0)
 
 
 def test_variables_come_before_defaults() -> None:
     assert Configuration.read(environment=_VARIABLES) == Configuration(
-        "sqlite:///of_the_variable.db", 7, 70, "fast", "leave", 2.5
+        "sqlite:///of_the_variable.db", 7, 70, "fast", "leave", 2.5, 30 * 86_400
     )
 
 
 def test_arguments_come_before_variables() -> None:
     path = Path("runs.db")
-    read = Configuration.read(path, 1, 2, "full", _VARIABLES, on_exit="cancel", grace=timedelta(minutes=1))
-    assert read == Configuration(path, 1, 2, "full", "cancel", 60.0)
+    read = Configuration.read(path, 1, 2, "full", _VARIABLES, on_exit="cancel", grace=timedelta(minutes=1), retention=3)
+    assert read == Configuration(path, 1, 2, "full", "cancel", 60.0, 3)
 
 
 def test_empty_variables_are_none() -> None:
@@ -92,3 +91,11 @@ def test_a_database_that_is_neither_address_nor_path_is_refused(value: Any) -> N
 def test_a_runner_refuses_what_is_out_of_range_when_it_is_made(face: Any) -> None:
     with pytest.raises(InvalidOption):
         face("sqlite://", max_concurrent_tasks=0)
+
+
+def test_a_retention_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidOption, match=r"^retention is -1\."):
+        Configuration.read(retention=-1, environment={})
+    for text in ("30", "for ever", "9999w"):
+        with pytest.raises(InvalidOption, match="CLOACINA_RETENTION"):
+            Configuration.read(environment={"CLOACINA_RETENTION": text})

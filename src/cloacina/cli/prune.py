@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, open_client
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.unwinding import Interrupted, interruption_unwinds
+from cloacina.configuration import read_age
 from cloacina.errors import CommandError
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-# More digits than a century has seconds.
-_AGE = re.compile(r"([0-9]{1,10})([smhdw])")
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 def prune(
@@ -35,7 +33,7 @@ def prune(
 
     Runners may be at work meanwhile. The file does not shrink: its room is used again.
     """
-    age = read_age(older_than)
+    age = _age(older_than)
     try:
         with interruption_unwinds(), open_client(database) as client:
             count = client.prune(age)
@@ -46,18 +44,10 @@ def prune(
     return ExitCode.OK
 
 
-def read_age(text: str) -> timedelta:
-    """Return a duration such as `30d`.
-
-    Raises:
-        CommandError: It is none.
-    """
-    match = _AGE.fullmatch(text.strip())
-    if match is None:
+def _age(text: str) -> timedelta:
+    age = read_age(text)
+    if age is None:
         raise CommandError(
             f"--older-than is {text!r}; expected a number and its unit, s, m, h, d or w, such as 30d for 30 days."
         )
-    try:
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        raise CommandError(f"--older-than is {text!r}, which is longer than there have been calendars.") from None
+    return age

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloacina.execution.resources import Resources
+    from cloacina.scheduling.retention import Retention
     from cloacina.scheduling.scheduler import Remains, Scheduler
     from cloacina.store.claims import StoredExecution
     from cloacina.store.store import Store
@@ -56,10 +57,18 @@ class Claiming:
         path: The file of the database.
         slots: How many slots the runner has, for those who look at runners.
         version: The version of Cloacina.
+        retention: Deletes what ended long ago; None to keep it.
     """
 
     def __init__(
-        self, store: Store, scheduler: Scheduler, resources: Resources, path: Path, slots: int, version: str
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        resources: Resources,
+        path: Path,
+        slots: int,
+        version: str,
+        retention: Retention | None = None,
     ) -> None:
         self._store = store
         self._scheduler = scheduler
@@ -67,6 +76,7 @@ class Claiming:
         self._path = path
         self._slots = slots
         self._version = version
+        self._retention = retention
         self._known: dict[str, Workflow] = {}
         self._is_claiming = False
         self._is_due = False
@@ -203,6 +213,8 @@ class Claiming:
         if is_due:
             self._looked_at = monotonic()
             self._store.transact(self._tell)
+        if self._retention is not None:
+            self._retention.look()
 
     def _post(self, callback: Any) -> None:
         self._resources.loop.post(callback)

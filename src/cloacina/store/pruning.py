@@ -60,20 +60,35 @@ class Pruning:
             StoreUnavailable: The database cannot be read.
             StoreWriteFailed: It cannot be written. What was deleted until then stays deleted.
         """
-        database = self._database
-        ids = database.read(_ended, self._before, self._after, self._size)
-        if not ids:
-            return False
-        with database.connect() as connection, database.without_foreign_keys(connection):
+        ids = self._database.read(self.find)
+        if ids:
+            with self._database.connect() as connection:
+                self.delete(connection, ids)
+        return bool(ids)
+
+    def find(self, connection: Connection) -> Sequence[str]:
+        """Return the ids of those that are deleted next; none when there are no more."""
+        return _ended(connection, self._before, self._after, self._size)
+
+    def delete(self, connection: Connection, ids: Sequence[str]) -> None:
+        """Delete what was found, as far as it still is old, in one transaction.
+
+        Args:
+            connection: One that no transaction is open on.
+            ids: What `find` has returned.
+
+        Raises:
+            StoreWriteFailed: The database cannot be written.
+        """
+        with self._database.without_foreign_keys(connection):
             begin = time.monotonic()
-            self.deleted += database.transact(connection, RETRY_SECONDS, _delete, ids, self._before)
+            self.deleted += self._database.transact(connection, RETRY_SECONDS, _delete, ids, self._before)
             took = time.monotonic() - begin
         self._after = ids[-1]
         is_short = took < _TRANSACTION_SECONDS / 2
         self._size = min(2 * self._size, _MOST_AT_ONCE) if is_short else max(1, self._size // 2)
         # Whoever waits for a lock of SQLite looks for it now and then: half of the time it is free.
         self.pause = min(took, _LONGEST_PAUSE)
-        return True
 
 
 def _is_old(before: float) -> ColumnElement[bool]:

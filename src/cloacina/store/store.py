@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cloacina.store.changes import Unit
+    from cloacina.store.pruning import Pruning
     from cloacina.store.syncing import Durability
 
 P = ParamSpec("P")
@@ -100,22 +101,38 @@ class Store:
             StoreWriteFailed: What was queued before could not be written.
             ThreadUnavailable: The system lets no further thread start.
         """
-        writer = self._writer
-        if writer is None:
-            raise StoreUnavailable("The store is not started, so it cannot be read; call start() first.")
-
-        def read() -> T:
-            if self.database.is_in_memory:
-                with self.database.explaining("read"):
-                    return writer.run(lambda connection: query(connection, *args, **kwargs)).result()
-            writer.run(_nothing).result()
-            return self.database.read(query, *args, **kwargs)
-
         self._reads += 1
         try:
-            return await self.look(read)
+            return await self.look(lambda: self._read(query, *args, **kwargs))
         finally:
             self._reads -= 1
+
+    def _read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        writer = self._started_writer()
+        if self.database.is_in_memory:
+            with self.database.explaining("read"):
+                return writer.run(lambda connection: query(connection, *args, **kwargs)).result()
+        writer.run(_nothing).result()
+        return self.database.read(query, *args, **kwargs)
+
+    def prune(self, pruning: Pruning) -> bool:
+        """Do a step of pruning, whose transaction takes its turn among the writer's; return False when none is left.
+
+        Blocks: it is called in a thread that may wait.
+
+        Raises:
+            StoreUnavailable: The store is not started or closed, or the database cannot be read.
+            StoreWriteFailed: The database cannot be written.
+        """
+        ids = self._read(pruning.find)
+        if ids:
+            self._started_writer().run(lambda connection: pruning.delete(connection, ids)).result()
+        return bool(ids)
+
+    def _started_writer(self) -> Writer:
+        if self._writer is None:
+            raise StoreUnavailable("The store is not started, so it cannot be read; call start() first.")
+        return self._writer
 
     async def look(self, look: Callable[[], T]) -> T:
         """Run a function in a thread that reads for itself, and need not see what is queued.
