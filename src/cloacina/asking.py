@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
-    from cloacina.store.queries import Target
+    from cloacina.store.connection import Connection
+    from cloacina.store.lookup import Target
 
 Request: TypeAlias = "Callable[[Connection], Outcome]"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cloacina.client import ClientExecution
     from cloacina.configuration import Durability
-    from cloacina.store.queries import Target
+    from cloacina.store.lookup import Target
     from cloacina.store.records import (
         EventRecord,
         ExecutionRecord,

@@ -10,7 +10,9 @@ from cloacina.asking import check_key, check_target
 from cloacina.engine import Engine
 from cloacina.errors import UnknownExecution
 from cloacina.retry import seconds
-from cloacina.store import queries, requests
+from cloacina.store import requests
+from cloacina.store.later import queries
+from cloacina.store.lookup import find
 from cloacina.submission import WorkflowRegistry
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from cloacina.configuration import Durability, OnExit
     from cloacina.execution.clock import Clock
     from cloacina.scheduling.execution_run import ExecutionRun
-    from cloacina.store.queries import Target
+    from cloacina.store.lookup import Target
     from cloacina.store.records import (
         EventRecord,
         ExecutionRecord,
@@ -380,7 +382,7 @@ class AsyncRunner:
         """Return an execution of this runner that has not ended."""
         if isinstance(check_target(execution), str):
             return self._engine.find(cast("str", execution))
-        found = await self._engine.read(queries.find, execution)
+        found = await self._engine.read(find, execution)
         return None if found is None else self._engine.find(found.id)
 
     async def execution(self, execution: Target) -> ExecutionRecord:

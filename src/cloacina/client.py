@@ -11,8 +11,8 @@ from cloacina.asking import check_key, check_target
 from cloacina.configuration import Configuration
 from cloacina.retry import seconds
 from cloacina.shared_database import Ending, SharedDatabase, pauses
-from cloacina.store import queries, requests
-from cloacina.store.pruning import Pruning
+from cloacina.store import requests
+from cloacina.store.later import queries
 from cloacina.store.requests import Outcome
 from cloacina.submission import WorkflowRegistry, encode_context, new_execution, new_execution_by_name
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from cloacina.configuration import Durability
-    from cloacina.store.queries import Target
+    from cloacina.store.lookup import Target
+    from cloacina.store.pruning import Pruning
     from cloacina.store.records import (
         EventRecord,
         ExecutionRecord,
@@ -377,6 +378,8 @@ class Client:
         return self._database.read(queries.signals, check_target(execution), kind, limit)
 
     def _pruning(self, older_than: float | timedelta) -> Pruning:
+        from cloacina.store.pruning import Pruning  # noqa: PLC0415 - few delete anything, and SQLAlchemy is slow to import
+
         return Pruning(self._database.open(), time.time() - seconds(older_than, "older_than"))
 
     def _new(self, workflow: Workflow | str, contexts: Iterable[Mapping[str, Any] | None]) -> list[NewExecution]:

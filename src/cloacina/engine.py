@@ -15,7 +15,6 @@ from cloacina.execution.thread_call import ThreadCall
 from cloacina.membrane import Log
 from cloacina.shared_database import Ending, result_of
 from cloacina.stop_signals import calling_when_told_to_stop
-from cloacina.store.pruning import Pruning
 from cloacina.store.records import details_of, moment
 from cloacina.store.wake import wake_all
 from cloacina.submission import encode_context, takes_long
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
     from cloacina.asking import Request
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.event_loop import OneShot
     from cloacina.scheduling.execution_run import ExecutionRun
-    from cloacina.store.claims import StoredSignal
-    from cloacina.store.queries import Target
+    from cloacina.store.connection import Connection
+    from cloacina.store.lookup import StoredSignal, Target
     from cloacina.store.records import ExecutionResult, TaskRecord, WaitRecord
     from cloacina.store.requests import Outcome
     from cloacina.workflow import Workflow
@@ -247,14 +244,14 @@ class Engine(EngineLife):
         """Delete executions that ended longer ago than this many seconds; return how many."""
         self._refuse_unless_open()
         self._journal.flush()
-        pruning = Pruning(self._store.database, self.now() - older_than)
         self._calls += 1
         try:
+            pruning = await self._store.look(partial(self._store.pruning, self.now() - older_than))
             while await self._store.look(partial(self._store.prune, pruning)):  # noqa: ASYNC110 - each is work, and no look
                 await anyio.sleep(pruning.pause)
+            return pruning.deleted
         finally:
             self._call_has_ended()
-        return pruning.deleted
 
     def live(self, waits: Sequence[WaitRecord]) -> list[WaitRecord]:
         """Return waits with what their counts are now; the store has them every few seconds."""

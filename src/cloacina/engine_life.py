@@ -33,7 +33,7 @@ from cloacina.scheduling.nested_waits import NestedWaits
 from cloacina.scheduling.retention import Retention
 from cloacina.scheduling.scheduler import NOTHING, Scheduler
 from cloacina.store import forks
-from cloacina.store.queries import newest_id
+from cloacina.store.lookup import newest_id
 from cloacina.store.store import Store
 from cloacina.store.threads import WorkerThreads, start_daemon
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cloacina.configuration import Durability, OnExit
     from cloacina.execution.clock import Clock
-    from cloacina.store.queries import Target
+    from cloacina.store.lookup import Target
     from cloacina.store.records import (
         EventRecord,
         ExecutionRecord,

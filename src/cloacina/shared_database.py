@@ -11,9 +11,11 @@ from cloacina.asking import check_target
 from cloacina.errors import StoreUnavailable, UnsupportedDatabase
 from cloacina.execution.ids import follow
 from cloacina.retry import seconds
-from cloacina.store import queries, requests
+from cloacina.store import requests
 from cloacina.store.address import Address
 from cloacina.store.database import Database
+from cloacina.store.later import queries
+from cloacina.store.lookup import find, newest_id
 from cloacina.store.wake import wake_all
 from cloacina.store.watch import Watch
 
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
     from cloacina.asking import Request
     from cloacina.configuration import Configuration
-    from cloacina.store.queries import Target
+    from cloacina.store.connection import Connection
+    from cloacina.store.lookup import Target
     from cloacina.store.records import ExecutionResult
     from cloacina.store.requests import Outcome
 
@@ -76,7 +77,7 @@ class SharedDatabase:
                 raise StoreUnavailable("This client has been closed; make another one.")
             if self._database is None:
                 database = Database.open(self.path, self._configuration.durability)
-                follow(database.read(queries.newest_id))
+                follow(database.read(newest_id))
                 self._database, self._watch = database, Watch(database)
             return self._database
 
@@ -182,6 +183,6 @@ def result_of(connection: Connection, execution: Target) -> ExecutionResult | No
         UnknownExecution: There is no such execution.
     """
     result = queries.result(connection, execution)
-    if result is None and queries.find(connection, execution) is None:
+    if result is None and find(connection, execution) is None:
         raise requests.unknown(execution)
     return result

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from cloacina import (
     AsyncClient,
@@ -39,6 +39,7 @@ from cloacina import (
 )
 from cloacina.store import Database, TaskStatus, changes
 from cloacina.store.claims import claim, register_runner
+from cloacina.store.connection import Connection
 from cloacina.store.ownership import Place, RunnerLock
 from cloacina.store.requests import NewExecution, NewTask, submit
 from cloacina.store.tables import waits
@@ -161,7 +162,7 @@ async def test_wait_returns_what_was_stored_while_it_waited(ask: Ask, path: Path
 
 def delete_all(connection: Connection) -> None:
     for table in ("execution_events", "workflow_executions"):
-        connection.exec_driver_sql(f"DELETE FROM {table}")
+        connection.alchemy.exec_driver_sql(f"DELETE FROM {table}")
 
 
 async def test_wait_for_what_is_not_there_or_deleted_raises(ask: Ask, path: Path) -> None:

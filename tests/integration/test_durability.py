@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 
 from cloacina import AsyncRunner, Client, Context, TaskHandle, Workflow, task
 from cloacina.configuration import Durability
+from cloacina.store.connection import Connection
 from syncs import Syncs
 
 
 def _listen(connection: Connection) -> Syncs:
-    return Syncs(connection.connection.driver_connection)
+    return Syncs(connection.driver)
 
 
 @pytest.mark.parametrize("durability", ["full", "fast"])
@@ -46,6 +46,6 @@ async def test_what_somebody_is_told_is_on_the_disk(tmp_path: Path, durability: 
 @pytest.mark.parametrize(("durability", "level"), [("full", 2), ("fast", 1)])
 def test_clients_wait_for_the_disk_each_time(tmp_path: Path, durability: Durability, level: int) -> None:
     with Client(tmp_path / "store.db", durability=durability) as client:
-        found = client._database.open().write(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one())
+        found = client._database.open().write(lambda c: c.alchemy.exec_driver_sql("PRAGMA synchronous").scalar_one())
 
     assert found == level

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from cloacina import (
     AsyncRunner,
@@ -28,6 +28,7 @@ from cloacina import (
     task,
 )
 from cloacina.store import changes
+from cloacina.store.connection import Connection
 from cloacina.store.tables import waits
 
 PATIENCE_SECONDS = 60.0

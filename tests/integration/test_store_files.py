@@ -101,7 +101,7 @@ def test_second_opening_in_one_process_does_not_drop_the_locks_of_the_first(tmp_
     path = tmp_path / "store.db"
     first = Database.open(path)
     with first.connect() as connection:
-        connection.exec_driver_sql("SELECT 1 FROM workflow_executions").all()
+        connection.alchemy.exec_driver_sql("SELECT 1 FROM workflow_executions").all()
         open_and_close(path)  # closing any descriptor of a file drops a process's locks on it
         child = subprocess.run(
             [sys.executable, "-c", MOVE_OUT_OF_WAL, str(path)], capture_output=True, text=True, check=False
@@ -120,7 +120,7 @@ print(connection.execute("PRAGMA journal_mode = DELETE").fetchone())
 
 def test_durability_is_one_of_two(tmp_path: Path) -> None:
     durability: Any = "paranoid"
-    with pytest.raises(InvalidOption, match="'paranoid'; expected one of 'normal', 'full'"):
+    with pytest.raises(InvalidOption, match="'paranoid'; expected one of 'full', 'fast'"):
         Database.open(tmp_path / "store.db", durability)
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from sqlalchemy import Connection
 
 from cloacina.store import Database, EventType, ExecutionStatus, SubStatus, TaskStatus, WaitPhase, changes
 from cloacina.store.changes import Change
 from cloacina.store.claims import claim, register_runner, release_dead, tell_runner
+from cloacina.store.connection import Connection
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.ownership import Place, RunnerLock, is_locked, lock_path
 from cloacina.store.records import SignalKind, WaitKind
-from cloacina.store.statements import compile_statements
+from cloacina.store.statements import STATEMENTS
 from cloacina.store.syncing import Syncing
 from cloacina.store.wake import Listener, wake
 
@@ -113,14 +113,14 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def connection(database: Database) -> Iterator[Connection]:
-    with database.engine.connect() as connection:
+    with database.connect() as connection:
         yield connection
 
 
 def write(database: Database, *written: Change) -> None:
     with database.connect() as connection:
-        driver = connection.connection.driver_connection
-        commits = GroupCommit(driver, compile_statements(database.engine.dialect), Syncing(driver, "fast"), retry_for=0)
+        driver = connection.driver
+        commits = GroupCommit(driver, STATEMENTS, Syncing(driver, "fast"), retry_for=0)
         assert commits.commit([written]) == {}
 
 
@@ -129,7 +129,7 @@ def new_runner(connection: Connection, runner_id: str, seen_at: float = 100.0) -
 
 
 def owners(connection: Connection) -> dict[str, str | None]:
-    rows = connection.exec_driver_sql("SELECT id, runner_id FROM workflow_executions")
+    rows = connection.alchemy.exec_driver_sql("SELECT id, runner_id FROM workflow_executions")
     return {row[0]: row[1] for row in rows}
 
 
@@ -161,7 +161,7 @@ def test_what_a_dead_runner_left_is_free_and_blamed_on_the_bodies_that_held_a_sl
         "e3": "removed lately",
         "ended": "dead",
     }
-    recoveries = connection.exec_driver_sql("SELECT id, recoveries FROM task_executions ORDER BY id").all()
+    recoveries = connection.alchemy.exec_driver_sql("SELECT id, recoveries FROM task_executions ORDER BY id").all()
     assert [tuple(row) for row in recoveries] == [("active", 1), ("deferred", 0)]
     assert release_dead(connection, database.address.path, "me", 100.0) == []
     living.release()
@@ -237,7 +237,7 @@ def test_runner_tells_what_it_knows_and_that_it_stops(connection: Connection) ->
     tell_runner(connection, "r", 200.0, workflows={"b", "a"})
     tell_runner(connection, "r", 300.0, status="stopping")
 
-    row = connection.exec_driver_sql("SELECT status, seen_at, workflows, pid FROM runners").one()
+    row = connection.alchemy.exec_driver_sql("SELECT status, seen_at, workflows, pid FROM runners").one()
     assert tuple(row) == ("stopping", 300.0, '["a", "b"]', os.getpid())
 
 

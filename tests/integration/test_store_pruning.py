@@ -11,7 +11,7 @@ import anyio
 import anyio.from_thread
 import anyio.lowlevel
 import pytest
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 
 from cloacina import (
     AsyncClient,
@@ -26,6 +26,7 @@ from cloacina import (
     task,
 )
 from cloacina.store import Database, pruning
+from cloacina.store.connection import Connection
 from cloacina.store.records import TaskStatus
 from cloacina.store.requests import Message, NewExecution, NewTask, retry, signal, submit
 from cloacina.store.tables import checkpoints, metadata, waits, workflow_executions

@@ -15,7 +15,7 @@ from cloacina.store import Database, EventType, ExecutionStatus, SubStatus, Task
 from cloacina.store.changes import Change
 from cloacina.store.group_commit import GroupCommit, RowMissing
 from cloacina.store.records import SignalKind, WaitKind
-from cloacina.store.statements import compile_statements
+from cloacina.store.statements import STATEMENTS
 from cloacina.store.syncing import Syncing
 
 EXECUTION = changes.new_execution("e", "daily_report", "v1", '{"a": 1}', 1.5, "r", "order-7")
@@ -43,9 +43,9 @@ def opened() -> Generator[tuple[GroupCommit, sqlite3.Connection]]:
     database = Database.open("sqlite://")
     try:
         with database.connect() as connection:
-            driver: Any = connection.connection.driver_connection
+            driver: Any = connection.driver
             yield (
-                GroupCommit(driver, compile_statements(database.engine.dialect), Syncing(driver, "fast"), retry_for=0),
+                GroupCommit(driver, STATEMENTS, Syncing(driver, "fast"), retry_for=0),
                 driver,
             )
     finally:

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from sqlalchemy import Connection
 
 from cloacina.errors import InvalidOption, StoreUnavailable, StoreWriteFailed
 from cloacina.store import EventType, Store, changes, queries
 from cloacina.store.changes import Change
+from cloacina.store.connection import Connection
 
 pytestmark = pytest.mark.anyio
 
@@ -135,7 +135,7 @@ async def test_error_of_a_query_reaches_its_caller(store: Store, anyio_backend: 
     with pytest.raises(InvalidOption):
         await store.read(queries.executions, limit=0)
     with pytest.raises(StoreUnavailable, match="could not be read: no such table"):
-        await store.read(lambda connection: connection.exec_driver_sql("SELECT * FROM nowhere"))
+        await store.read(lambda connection: connection.alchemy.exec_driver_sql("SELECT * FROM nowhere"))
 
     assert await store.read(queries.executions) == []
 
@@ -144,7 +144,7 @@ async def test_read_fails_when_what_was_queued_before_is_lost(store: Store, anyi
     failures: list[StoreWriteFailed] = []
     store.start(poster(anyio_backend), failures.append, lambda unit, failure: None)
     writer: Any = store._writer
-    writer.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON")).result(20)
+    writer.run(lambda connection: connection.alchemy.exec_driver_sql("PRAGMA query_only = ON")).result(20)
     store.write([[execution(1)]])
 
     with pytest.raises(StoreWriteFailed):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from cloacina.errors import (
     ExecutionEnded,
@@ -19,11 +19,12 @@ from cloacina.errors import (
 from cloacina.store import Database, EventType, ExecutionStatus, SubStatus, TaskStatus, WaitPhase, changes, queries
 from cloacina.store.changes import Change
 from cloacina.store.claims import claim, register_runner, tell_runner
+from cloacina.store.connection import Connection
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.ownership import Place, RunnerLock
 from cloacina.store.records import SignalKind, WaitKind
 from cloacina.store.requests import Message, NewExecution, NewTask, answer, cancel, retry, signal, submit
-from cloacina.store.statements import compile_statements
+from cloacina.store.statements import STATEMENTS
 from cloacina.store.syncing import Syncing
 
 NOW = 1_750_000_000.25
@@ -42,8 +43,8 @@ def connection(path: Path) -> Iterator[Connection]:
 
 @pytest.fixture
 def write(connection: Connection) -> Write:
-    driver: Any = connection.connection.driver_connection
-    commits = GroupCommit(driver, compile_statements(connection.dialect), Syncing(driver, "fast"), retry_for=0)
+    driver: Any = connection.driver
+    commits = GroupCommit(driver, STATEMENTS, Syncing(driver, "fast"), retry_for=0)
 
     def write_all(*written: Change) -> None:
         connection.commit()

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Connection
 
 from cloacina.errors import StoreUnavailable, StoreWriteFailed
 from cloacina.store import Database, EventType, Writer, changes, queries
 from cloacina.store.changes import Change
+from cloacina.store.connection import Connection
+from cloacina.store.lookup import newest_id
 from cloacina.store.syncing import Durability
 from syncs import FULL, Syncs
 
@@ -44,7 +45,7 @@ class Transactions:
         writer.run(self._listen).result(PATIENCE_SECONDS)
 
     def _listen(self, connection: Connection) -> None:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.driver
         driver.set_trace_callback(self._trace)
 
     def _trace(self, statement: str) -> None:
@@ -215,14 +216,14 @@ def test_job_runs_in_the_writers_thread_behind_what_was_queued_before(writer: Wr
 
 def test_job_leaves_nothing_behind(writer: Writer, loop: Loop, path: Path) -> None:
     def write(connection: Connection) -> None:
-        connection.exec_driver_sql("INSERT INTO cloacina_revision VALUES ('x')")
+        connection.alchemy.exec_driver_sql("INSERT INTO cloacina_revision VALUES ('x')")
 
     handed_back: list[str] = []
     writer.run(write).result(PATIENCE_SECONDS)
     writer.write([[execution("a")]], lambda: handed_back.append("a"))
     loop.run_until(lambda: handed_back)
 
-    assert writer.run(lambda c: c.exec_driver_sql("SELECT count(*) FROM cloacina_revision").scalar()).result() == 1
+    assert writer.run(lambda c: c.run("SELECT count(*) FROM cloacina_revision").fetchone()).result() == (1,)
 
 
 def test_request_sees_what_was_queued_before_and_is_committed_or_leaves_nothing(
@@ -230,7 +231,7 @@ def test_request_sees_what_was_queued_before_and_is_committed_or_leaves_nothing(
 ) -> None:
     def double(connection: Connection, *, breaks: bool) -> int:
         found = len(queries.executions(connection))
-        connection.exec_driver_sql("UPDATE workflow_executions SET id = id || id")
+        connection.alchemy.exec_driver_sql("UPDATE workflow_executions SET id = id || id")
         if breaks:
             raise LookupError("there is none")
         return found
@@ -349,7 +350,7 @@ def test_commit_waits_for_the_disk_if_somebody_is_told_of_it(
 ) -> None:
     database = Database.open(tmp_path / "another.db", durability)
     writer = Writer(database, loop.post, loop.failures.append, loop.take_refusal)
-    syncs = writer.run(lambda c: Syncs(c.connection.driver_connection)).result(PATIENCE_SECONDS)
+    syncs = writer.run(lambda c: Syncs(c.driver)).result(PATIENCE_SECONDS)
     gate = threading.Event()
 
     def tell() -> None:
@@ -362,8 +363,8 @@ def test_commit_waits_for_the_disk_if_somebody_is_told_of_it(
     for name, on_commit in (("d", None), ("e", tell), ("f", None)):
         writer.write([[execution(name)]], on_commit)
     gate.set()
-    writer.transact(queries.newest_id).result(PATIENCE_SECONDS)
-    level = writer.run(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar_one()).result(PATIENCE_SECONDS)
+    writer.transact(newest_id).result(PATIENCE_SECONDS)
+    level = writer.run(lambda c: c.alchemy.exec_driver_sql("PRAGMA synchronous").scalar_one()).result(PATIENCE_SECONDS)
     writer.close()
     database.close()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Connection
 
 from cloacina.errors import StoreWriteFailed
 from cloacina.store import Database, EventType, TaskStatus, Writer, changes
 from cloacina.store.changes import Change, Unit
+from cloacina.store.connection import Connection
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Loop
@@ -170,7 +170,7 @@ INSERT = "INSERT INTO workflow_executions (id, workflow, workflow_version, statu
 
 
 def insert(connection: Connection, row: str = "('a', 'w', 'v', 'Pending', 1.0, '{}')") -> None:
-    connection.exec_driver_sql(INSERT + row)
+    connection.alchemy.exec_driver_sql(INSERT + row)
 
 
 @pytest.mark.parametrize("face", ["database", "writer"])
@@ -204,7 +204,7 @@ def test_request_that_cannot_be_written_says_so(database: Database, path: Path, 
 
 def fail(writer: Writer) -> None:
     """Make the database of a writer unusable."""
-    writer.run(lambda connection: connection.exec_driver_sql("PRAGMA query_only = ON")).result(PATIENCE_SECONDS)
+    writer.run(lambda connection: connection.alchemy.exec_driver_sql("PRAGMA query_only = ON")).result(PATIENCE_SECONDS)
 
 
 def test_lock_that_is_held_too_long_fails_this_and_all_later_writes(
@@ -236,9 +236,9 @@ def fill(writer: Writer) -> sqlite3.Connection:
     """Let the disk be full for a writer; return its connection."""
 
     def fill_it(connection: Connection) -> Any:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        return connection.connection.driver_connection
+        pages = connection.alchemy.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.alchemy.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        return connection.driver
 
     found: sqlite3.Connection = writer.run(fill_it).result(PATIENCE_SECONDS)
     return found

@@ -11,7 +11,7 @@ from cloacina.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from cloacina.client import Client
-    from cloacina.store.queries import Target
+    from cloacina.store.lookup import Target
 
 DEFAULT_DATABASE = "cloacina.db"
 

@@ -13,8 +13,7 @@ from cloacina.errors import StoreError
 from cloacina.membrane import Log
 from cloacina.scheduling.changed_code import changed_tasks
 from cloacina.scheduling.scheduler import NOTHING
-from cloacina.store import claims, unowned
-from cloacina.store.answers import drop_answers
+from cloacina.store import claims, lookup
 from cloacina.store.ownership import Place, RunnerLock, remove_leftovers
 from cloacina.store.wake import Listener, wake_all
 
@@ -23,12 +22,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
     from cloacina.execution.resources import Resources
     from cloacina.scheduling.retention import Retention
     from cloacina.scheduling.scheduler import Remains, Scheduler
     from cloacina.store.claims import StoredExecution
+    from cloacina.store.connection import Connection
     from cloacina.store.store import Store
     from cloacina.workflow import Workflow
 
@@ -111,7 +109,7 @@ class Claiming:
                 version=self._version,
             )
             self._store.transact(register).result()
-            self._last_signal = self._store.database.read(claims.newest_signal)
+            self._last_signal = self._store.database.read(lookup.newest_signal)
             listener.start()
         except BaseException:
             self.close()
@@ -135,8 +133,11 @@ class Claiming:
 
     def _last_words(self, connection: Connection, remains: Remains) -> Sequence[str]:
         runner_id, now = self._resources.runner_id, self._resources.clock.time()
-        for execution_id in remains.cancelled:
-            unowned.cancel(connection, execution_id, now)
+        if remains.cancelled:
+            from cloacina.store import unowned  # noqa: PLC0415 - it needs SQLAlchemy, and most runners leave nothing so
+
+            for execution_id in remains.cancelled:
+                unowned.cancel(connection, execution_id, now)
         addresses = claims.leave(connection, runner_id, remains.kept)
         claims.tell_runner(connection, runner_id, now, status="stopping" if remains.kept else "stopped")
         return addresses
@@ -203,7 +204,7 @@ class Claiming:
         version = self._store.watch.version()
         if version != self._changes:
             self._changes = version
-            signals = self._store.database.read(claims.signals_since, self._last_signal)
+            signals = self._store.database.read(lookup.signals_since, self._last_signal)
             if signals:
                 self._last_signal = signals[-1].seq
                 self._post(partial(self._scheduler.deliver, signals))
@@ -231,7 +232,11 @@ def _with_answers_for(
     if workflow.on_change != "restart":
         return stored
     changed = list(changed_tasks(stored, workflow))
+    if not changed:
+        return stored
+    from cloacina.store import answers, loading  # noqa: PLC0415 - they need SQLAlchemy, and code seldom changes
+
     for number, task in enumerate(changed, stored.events + 1):
-        drop_answers(connection, task.stored, number, task.detail(), now)
+        answers.drop_answers(connection, task.stored, number, task.detail(), now)
         task.warn()
-    return claims.load(connection, [stored.id])[0] if changed else stored
+    return loading.load(connection, [stored.id])[0]

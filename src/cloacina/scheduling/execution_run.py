@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from cloacina.scheduling.contexts import Seen
     from cloacina.scheduling.merging import ContextMerger
     from cloacina.store.changes import Change, Unit
-    from cloacina.store.claims import StoredExecution, StoredSignal
+    from cloacina.store.claims import StoredExecution
+    from cloacina.store.lookup import StoredSignal
     from cloacina.workflow import Workflow
 
 P = ParamSpec("P")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from cloacina.errors import StoreError
 from cloacina.membrane import Log
-from cloacina.store.pruning import Pruning
 
 if TYPE_CHECKING:
     from cloacina.execution.clock import Clock
+    from cloacina.store.pruning import Pruning
     from cloacina.store.store import Store
 
 logger = Log("cloacina.scheduling")
@@ -39,7 +39,7 @@ class Retention:
         """Delete a few executions, if that is due. Blocks until their transaction has had its turn."""
         if monotonic() < self._next_look:
             return
-        pruning = self._pruning or Pruning(self._store.database, self._clock.time() - self._kept)
+        pruning = self._pruning or self._store.pruning(self._clock.time() - self._kept)
         try:
             is_more = self._store.prune(pruning)
         except StoreError as error:

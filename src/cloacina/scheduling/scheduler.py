@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from sqlalchemy import Connection
-
     from cloacina.errors import StoreWriteFailed
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
     from cloacina.store.changes import Change, Unit
-    from cloacina.store.claims import StoredExecution, StoredSignal
+    from cloacina.store.claims import StoredExecution
+    from cloacina.store.connection import Connection
+    from cloacina.store.lookup import StoredSignal
     from cloacina.store.requests import Outcome
     from cloacina.workflow import Workflow
 

@@ -6,11 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from cloacina.errors import UnsupportedDatabase
 
+# What has nothing in it that would have to be decoded.
+_PLAIN = re.compile(r"sqlite:///([^?#%@:]+)")
 _FORMS = "sqlite:///file.db (relative), sqlite:////folder/file.db (absolute), sqlite:// (in memory) or a path"
 
 
@@ -36,8 +35,17 @@ class Address:
         """
         if isinstance(url, Path) or (url and ":" not in url):  # No scheme is without a colon.
             return cls(Path(url).resolve())
+        if (plain := _PLAIN.fullmatch(str(url))) is not None:
+            return cls(Path(plain[1]).resolve())
+        return cls._parse(str(url))
+
+    @classmethod
+    def _parse(cls, url: str) -> Address:
+        from sqlalchemy import make_url  # noqa: PLC0415 - its import takes half a second, for addresses that few have
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
+
         # A password must not reach a log, not even that of an address which is refused.
-        shown = re.sub(r"//[^@]*@", "//***@", str(url))
+        shown = re.sub(r"//[^@]*@", "//***@", url)
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError) as error:

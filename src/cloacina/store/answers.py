@@ -10,9 +10,8 @@ from cloacina.store.records import EventType, SignalKind, WaitPhase
 from cloacina.store.tables import checkpoints, execution_events, signals, task_executions, waits
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from cloacina.store.claims import StoredTask
+    from cloacina.store.connection import Connection
 
 
 def drop_answers(connection: Connection, task: StoredTask, event: int, detail: str, now: float) -> None:

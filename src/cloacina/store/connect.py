@@ -8,8 +8,6 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, QueuePool, StaticPool, create_engine, event
-
 from cloacina.errors import StoreUnavailable
 from cloacina.store import forks
 from cloacina.store.syncing import Durability, Syncing
@@ -18,9 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cloacina.store.address import Address
-
-BEGIN = "cloacina_begin"
-"""The execution option that holds the statement which opens a transaction."""
 
 # How long SQLite itself waits for a lock, in seconds. Short: what may take longer is tried again by the caller.
 _BUSY_TIMEOUT = 1.0
@@ -66,45 +61,31 @@ def create_file(path: Path) -> None:
         raise StoreUnavailable(f"Cannot open the database {path}: {error.strerror or error}.") from error
 
 
-def create_sqlite_engine(address: Address, durability: Durability) -> Engine:
-    """Return an engine whose connections are in autocommit mode until a transaction is begun.
+def connect(address: Address, durability: Durability) -> forks.TrackedConnection:
+    """Return a connection of the driver, in autocommit mode.
 
     The standard library's way of beginning transactions on its own begins them too late for reads, and never as
     `IMMEDIATE`.
     """
     path = address.path
-
-    def connect() -> forks.TrackedConnection:
-        # mode=rw: a file that was removed is an error, not an empty database.
-        database = ":memory:" if path is None else f"{path.as_uri()}?mode=rw"
-        connection = sqlite3.connect(
-            database,
-            timeout=_BUSY_TIMEOUT,
-            isolation_level=None,
-            check_same_thread=False,
-            uri=path is not None,
-            factory=forks.TrackedConnection,
-        )
-        try:
-            if path is not None:
-                forks.track(connection, path)
-            connection.execute("PRAGMA foreign_keys = ON")
-            Syncing(connection, durability)
-            connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_PAGES}")
-            connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    if path is None:
-        engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
-    else:
-        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+    # mode=rw: a file that was removed is an error, not an empty database.
+    connection = sqlite3.connect(
+        ":memory:" if path is None else f"{path.as_uri()}?mode=rw",
+        timeout=_BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=path is not None,
+        factory=forks.TrackedConnection,
+    )
+    try:
+        if path is not None:
+            forks.track(connection, path)
+        connection.execute("PRAGMA foreign_keys = ON")
+        Syncing(connection, durability)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_BYTES}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

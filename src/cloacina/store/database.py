@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast, get_args
-
-from sqlalchemy.exc import DBAPIError
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast, get_args
 
 from cloacina.errors import InvalidOption, StoreUnavailable, StoreWriteFailed, join_names
 from cloacina.store import forks
 from cloacina.store.address import Address
-from cloacina.store.connect import BEGIN, create_file, create_sqlite_engine
-from cloacina.store.faults import Fault, Patience, fault_of, pauses
+from cloacina.store.connect import connect, create_file
+from cloacina.store.connection import Connection
+from cloacina.store.faults import Fault, Patience, driver_error, fault_of, pauses
 from cloacina.store.schema import bring_up_to_date, stored_revision
 from cloacina.store.syncing import Durability
 
@@ -22,14 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from sqlalchemy import Connection, Engine
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # Seconds that opening waits for a lock of another process.
 _OPENING_PATIENCE = 10.0
 _SECONDS_BETWEEN_LOOKS = 1.0
+_MOST_IDLE = 8
 
 RETRY_SECONDS = 30.0
 """How long a transaction is tried again while the database is locked or has no room."""
@@ -41,15 +38,16 @@ class Database:
     Attributes:
         address: Where it is.
         durability: Which of its commits wait for the disk.
-        engine: The engine of its connections.
     """
 
-    def __init__(self, address: Address, durability: Durability, engine: Engine) -> None:
+    def __init__(self, address: Address, durability: Durability) -> None:
         self.address = address
         self.durability: Durability = durability
-        self.engine = engine
         self._identity = None if address.path is None else forks.identity_of(address.path)
         self._next_look = 0.0
+        # Of a database in memory there is one connection, in use or not.
+        self._idle: list[Connection] = []
+        self._is_closed = False
         self._process = os.getpid()
         self._is_inherited = False
         forks.tell_children(self)
@@ -77,7 +75,7 @@ class Database:
         if address.path is not None:
             create_file(address.path)
             _refuse_if_inherited(address.path)
-        database = cls(address, durability, create_sqlite_engine(address, durability))
+        database = cls(address, durability)
         try:
             with database.explaining("opened"):
                 database._prepare()
@@ -109,8 +107,10 @@ class Database:
             )
         try:
             yield
-        except DBAPIError as error:
-            message = f"The database {self.address} could not be {what}: {error.orig}.{self._foreign_companion()}"
+        except Exception as error:
+            if (cause := driver_error(error)) is None:
+                raise
+            message = f"The database {self.address} could not be {what}: {cause}.{self._foreign_companion()}"
             raise StoreUnavailable(message) from error
 
     def _foreign_companion(self) -> str:
@@ -123,13 +123,30 @@ class Database:
         return ""
 
     def connect(self) -> Connection:
-        """Return a new connection.
+        """Return a connection that nobody uses; closing it gives it back.
 
         Raises:
             StoreUnavailable: The file was removed or cannot be opened any more.
         """
         with self.explaining("opened"), forks.uses_of_sqlite:
-            return self.engine.connect()
+            return self._connection()
+
+    def _connection(self) -> Connection:
+        if self.is_in_memory and self._idle:
+            return self._idle[0]
+        with suppress(IndexError):  # Another thread may have taken the last one.
+            return self._idle.pop()
+        connection = Connection(connect(self.address, self.durability), self._take_back)
+        if self.is_in_memory:
+            self._idle.append(connection)
+        return connection
+
+    def _take_back(self, connection: Connection) -> None:
+        if not self.is_in_memory:
+            if self._is_closed or len(self._idle) >= _MOST_IDLE:
+                connection.disconnect()
+            else:
+                self._idle.append(connection)
 
     def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in a read transaction of its own, so that all it reads is of one moment.
@@ -137,8 +154,12 @@ class Database:
         Raises:
             StoreUnavailable: The database cannot be read.
         """
-        with self.explaining("read"), forks.uses_of_sqlite, self.engine.connect() as connection:
-            return query(connection, *args, **kwargs)
+        with self.explaining("read"), forks.uses_of_sqlite, self._connection() as connection:
+            connection.run("BEGIN")
+            try:
+                return query(connection, *args, **kwargs)
+            finally:
+                connection.rollback()
 
     def write(self, request: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a transaction of its own that writes, on a connection of its own; see `transact`."""
@@ -165,18 +186,21 @@ class Database:
         Raises:
             StoreWriteFailed: The database cannot be written, or refused what the function wrote.
         """
-        connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
         patience = Patience(retry_for)
         try:
             self.check_in_place(at_once=True)
             while True:
                 try:
-                    with forks.uses_of_sqlite, connection.begin():
+                    with forks.uses_of_sqlite, connection.transaction():
                         return request(connection, *args, **kwargs)
-                except DBAPIError as error:
+                except Exception as error:
+                    if driver_error(error) is None:
+                        raise
                     patience.pause_after(error)
-        except (DBAPIError, FileNotFoundError) as error:
-            reason = error.orig if isinstance(error, DBAPIError) else error
+        except Exception as error:
+            reason = error if isinstance(error, FileNotFoundError) else driver_error(error)
+            if reason is None:
+                raise
             raise StoreWriteFailed(f"Nothing was written to {self.address}: {reason}.") from error
 
     @contextmanager
@@ -190,12 +214,12 @@ class Database:
             connection: One that no transaction is open on.
         """
         with self.explaining("opened"):
-            _execute_outside_transaction(connection, "PRAGMA foreign_keys = OFF")
+            connection.run("PRAGMA foreign_keys = OFF")
         try:
             yield
         finally:
             with self.explaining("opened"):
-                _execute_outside_transaction(connection, "PRAGMA foreign_keys = ON")
+                connection.run("PRAGMA foreign_keys = ON")
 
     def data_version(self, connection: Connection) -> int:
         """Return a number that is another one after a commit on any other connection, of any process.
@@ -211,7 +235,7 @@ class Database:
         except FileNotFoundError as error:
             raise StoreUnavailable(f"The database {self.address} could not be read: {error}.") from error
         with self.explaining("read"), forks.uses_of_sqlite:
-            (version,) = _execute_outside_transaction(connection, "PRAGMA data_version")
+            (version,) = connection.run("PRAGMA data_version").fetchone()
         return cast("int", version)
 
     def check_in_place(self, *, at_once: bool = False) -> None:
@@ -241,19 +265,21 @@ class Database:
             while_others_write: Whether nobody has to wait for it. Otherwise the log is emptied, too.
 
         Raises:
-            DBAPIError: The database raised an error.
+            sqlite3.Error: The database raised an error.
         """
         if not self.is_in_memory:
             with forks.uses_of_sqlite:
                 mode = "PASSIVE" if while_others_write else "TRUNCATE"
-                _execute_outside_transaction(connection, f"PRAGMA wal_checkpoint({mode})")
+                connection.run(f"PRAGMA wal_checkpoint({mode})").fetchone()
 
     def close(self) -> None:
         """Close the connections that are not in use; nothing in a forked child, which must not close them."""
         if not self._is_inherited:
             forks.forget(self)
+            self._is_closed = True
             with forks.uses_of_sqlite:
-                self.engine.dispose()
+                while self._idle:
+                    self._idle.pop().disconnect()
 
     def forked(self) -> None:
         """Refuse every use from now on; see `forks`."""
@@ -265,42 +291,28 @@ class Database:
         while True:
             try:
                 return self._ensure_schema()
-            except DBAPIError as error:
+            except Exception as error:
                 if fault_of(error) is not Fault.LOCKED or time.monotonic() >= give_up_at:
                     raise
             time.sleep(next(pausing))
 
     def _ensure_schema(self) -> None:
-        with forks.uses_of_sqlite, self.engine.connect() as connection:
+        with self.connect() as connection, forks.uses_of_sqlite:
             # Looked at before anything is changed: a database of another program stays as it is.
             stored_revision(connection, self.address)
-            connection.rollback()
             if not self.is_in_memory:
                 self._use_write_ahead_log(connection)
             # Of several processes that open a new file at once, one creates the schema and the others find it.
-            connection.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
-            with connection.begin():
+            with connection.transaction():
                 bring_up_to_date(connection, self.address)
 
     def _use_write_ahead_log(self, connection: Connection) -> None:
-        (mode,) = _execute_outside_transaction(connection, "PRAGMA journal_mode = WAL")
+        (mode,) = connection.run("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise StoreUnavailable(
                 f"Cannot use {self.address}: its journal mode is {mode!r} and cannot be changed to 'wal'; "
                 "keep the database on a local file system."
             )
-
-
-def _execute_outside_transaction(connection: Connection, statement: str) -> tuple[Any, ...]:
-    """Run a statement that a transaction does not allow, and return its only row."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-        return tuple(cursor.fetchone() or ())
-    except sqlite3.Error as error:
-        raise DBAPIError(statement, None, error) from error
-    finally:
-        cursor.close()
 
 
 def _refuse_if_inherited(path: Path) -> None:

@@ -7,8 +7,6 @@ import time
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
-
 from cloacina.membrane import Log, describe
 
 if TYPE_CHECKING:
@@ -45,10 +43,15 @@ class Fault(Enum):
     """The database is unusable: nothing can be written any more."""
 
 
+def driver_error(error: BaseException) -> sqlite3.Error | None:
+    """Return the error of the database's driver that an error is, or that SQLAlchemy has wrapped in it; or None."""
+    found = getattr(error, "orig", error)
+    return found if isinstance(found, sqlite3.Error) else None
+
+
 def fault_of(error: BaseException) -> Fault:
     """Classify an error that was raised while a database was opened or changes were written."""
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
+    error = driver_error(error) or error
     # The low byte is the primary code; extended codes, such as SQLITE_BUSY_RECOVERY, only add to it.
     primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     if primary in _LOCKED:

@@ -21,8 +21,9 @@ from cloacina.store.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement
 
+    from cloacina.store.connection import Connection
     from cloacina.store.database import Database
 
 _FINAL = tuple(status.value for status in ExecutionStatus if status.is_final)

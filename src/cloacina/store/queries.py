@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import exists, select, text
 
 from cloacina.errors import InvalidOption, join_names
+from cloacina.store.lookup import find
 from cloacina.store.records import (
     ErrorRecord,
     EventRecord,
@@ -38,37 +39,12 @@ from cloacina.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Row
+
+    from cloacina.store.connection import Connection
+    from cloacina.store.lookup import Target
 
 Word = TypeVar("Word", bound=StrEnum)
-
-Target: TypeAlias = str | tuple[str, str]
-"""An execution: its id, or the name of its workflow and its key."""
-
-_NEWEST_ID = text(
-    "SELECT max(id) FROM (SELECT max(id) AS id FROM workflow_executions UNION ALL SELECT max(id) FROM waits) AS newest"
-)
-
-
-class Found(NamedTuple):
-    """An execution that there is: its id, where it stands, and whose it is."""
-
-    id: str
-    status: ExecutionStatus
-    runner_id: str | None
-
-
-def find(connection: Connection, target: Target) -> Found | None:
-    """Return an execution, in short; None when there is none of that name."""
-    table = workflow_executions
-    query = select(table.c.id, table.c.status, table.c.runner_id)
-    if isinstance(target, str):
-        query = query.where(table.c.id == target)
-    else:
-        workflow, key = target
-        query = query.where(table.c.workflow == workflow, table.c.idempotency_key == key)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else Found(row.id, ExecutionStatus(row.status), row.runner_id)
 
 
 def _id_of(connection: Connection, target: Target) -> str:
@@ -111,12 +87,6 @@ def executions(
     if before is not None:
         query = query.where(table.c.id < before)
     return [_execution(row) for row in connection.execute(query)]
-
-
-def newest_id(connection: Connection) -> str:
-    """Return the greatest of the ids that executions and waits are ordered by; empty when there is none."""
-    # As text, because it is run in each opening: compiling the same takes five times as long.
-    return connection.execute(_NEWEST_ID).scalar_one() or ""
 
 
 def execution(connection: Connection, target: Target) -> ExecutionRecord | None:

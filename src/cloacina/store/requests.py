@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sqlalchemy import insert, select
-
 from cloacina.canonical_json import decode, is_same_value
 from cloacina.errors import ExecutionEnded, InvalidAnswer, QuestionClosed, UnknownExecution, UnknownQuestion
 from cloacina.json_schema import violation
-from cloacina.store import queries, unowned
-from cloacina.store.claims import StoredSignal, is_dead, wake_addresses
+from cloacina.store import changes, rendered
+from cloacina.store.claims import is_dead, wake_addresses
+from cloacina.store.lookup import AskedWait, StoredSignal, find
 from cloacina.store.records import (
     EventType,
     ExecutionStatus,
@@ -26,22 +25,15 @@ from cloacina.store.records import (
     WaitPhase,
     moment,
 )
-from cloacina.store.tables import (
-    execution_events,
-    runners,
-    signals,
-    task_executions,
-    waits,
-    workflow_executions,
-)
+from cloacina.store.statements import STATEMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from sqlalchemy import Connection, Row
-
-    from cloacina.store.queries import Found, Target
+    from cloacina.store.changes import Change
+    from cloacina.store.connection import Connection
+    from cloacina.store.lookup import Found, Target
 
 _AT_WORK = ("live", "stopping")
 
@@ -120,32 +112,27 @@ def submit(
         With a key, about the execution that has it.
     """
     first = executions[0]
-    if key is not None and (found := queries.find(connection, (first.workflow, key))) is not None:
+    if key is not None and (found := find(connection, (first.workflow, key))) is not None:
         return Outcome(found.id, is_new=False)
-    rows = [
-        {
-            "id": new.id,
-            "workflow": new.workflow,
-            "workflow_version": new.workflow_version,
-            "status": ExecutionStatus.PENDING.value,
-            "created_at": now,
-            "context": new.context,
-            "runner_id": runner_id,
-            "idempotency_key": key,
-        }
-        for new in executions
-    ]
-    connection.execute(insert(workflow_executions), rows)
-    tasks = [
-        {"id": task.id, "execution_id": new.id, "task_id": task.task_id, "position": at, "status": task.status.value}
-        for new in executions
-        for at, task in enumerate(new.tasks)
-    ]
-    if tasks:
-        connection.execute(insert(task_executions), tasks)
-    kind = EventType.EXECUTION_CREATED.value
-    created = [{"execution_id": new.id, "number": 1, "type": kind, "at": now} for new in executions]
-    connection.execute(insert(execution_events), created)
+    _write(
+        connection,
+        (
+            changes.new_execution(
+                new.id, new.workflow, new.workflow_version, new.context, now, runner_id=runner_id, key=key
+            )
+            for new in executions
+        ),
+    )
+    _write(
+        connection,
+        (
+            changes.new_task(task.id, new.id, task.task_id, position, task.status)
+            for new in executions
+            for position, task in enumerate(new.tasks)
+        ),
+    )
+    created = EventType.EXECUTION_CREATED
+    _write(connection, (changes.event(new.id, 1, None, None, created, now) for new in executions))
     return Outcome(first.id, is_new=True, wake=() if runner_id else wake_addresses(connection))
 
 
@@ -189,18 +176,20 @@ def answer(connection: Connection, question_id: str, message: Message, value: st
         QuestionClosed: There was another answer before, or the task waits for none any more.
         InvalidAnswer: The value does not satisfy the schema.
     """
-    wait = connection.execute(select(waits).where(waits.c.id == question_id)).one_or_none()
-    if wait is None or wait.kind != WaitKind.QUESTION.value:
+    row = connection.run(rendered.ASKED, {"id": question_id}).fetchone()
+    wait = None if row is None else AskedWait(*row)
+    if wait is None or wait.kind != WaitKind.QUESTION.value or wait.question is None:
         raise UnknownQuestion(
             f"the database holds no question {question_id!r}; questions() returns those that are open"
         )
     question: dict[str, Any] = json.loads(wait.question)
     before = _answer_to(connection, wait)
     if before is not None:
-        if is_same_value(before.payload, value):
+        payload, sender, sent_at = before
+        if is_same_value(payload, value):
             return Outcome(wait.execution_id, is_new=False)
-        who = "somebody" if before.sender is None else before.sender
-        what = f"{who} has answered the question {question['text']!r} at {_shown(before.sent_at)}: {before.payload}"
+        who = "somebody" if sender is None else sender
+        what = f"{who} has answered the question {question['text']!r} at {_shown(sent_at)}: {payload}"
         raise QuestionClosed(f"{what}; the first answer counts")
     found = _get(connection, wait.execution_id)
     if (reason := _why_closed(wait, found, message.at)) is not None:
@@ -230,6 +219,8 @@ def cancel(connection: Connection, target: Target, message: Message, database: P
         return Outcome(found.id, is_new=False)
     if _is_owned(connection, found, database, message.at):
         return _ask(connection, found, SignalKind.CANCEL, message, None)
+    from cloacina.store import unowned  # noqa: PLC0415 - it needs SQLAlchemy, and nothing else here does
+
     unowned.cancel(connection, found.id, message.at)
     return Outcome(found.id, is_new=True)
 
@@ -264,6 +255,8 @@ def retry(
     # Its runner may have something to store still, such as the end of a thread that outlived its task.
     if found.runner_id != runner_id and _is_owned(connection, found, database, message.at):
         return _ask(connection, found, SignalKind.RETRY, message, context)
+    from cloacina.store import unowned  # noqa: PLC0415 - as above
+
     unowned.reopen(connection, found.id, context, message.at)
     return Outcome(found.id, is_new=True, wake=wake_addresses(connection))
 
@@ -275,7 +268,7 @@ def unknown(target: Target) -> UnknownExecution:
 
 
 def _get(connection: Connection, target: Target) -> Found:
-    found = queries.find(connection, target)
+    found = find(connection, target)
     if found is None:
         raise unknown(target)
     return found
@@ -285,29 +278,28 @@ def _is_owned(connection: Connection, found: Found, database: Path | None, now: 
     """Return whether a runner that is at work has an execution."""
     if found.runner_id is None:
         return False
-    owner = connection.execute(select(runners).where(runners.c.id == found.runner_id)).one_or_none()
+    owner = connection.run(rendered.RUNNER, {"id": found.runner_id}).fetchone()
     if owner is None:  # One that never told of itself: what it runs is its own.
         return not found.status.is_final
-    if owner.status not in _AT_WORK:
+    runner_id, status, seen_at = owner
+    if status not in _AT_WORK:
         return False
-    return database is None or not is_dead(database, owner.id, owner.seen_at, now)
+    return database is None or not is_dead(database, runner_id, seen_at, now)
 
 
 def _has_key(connection: Connection, execution_id: str, name: str, key: str) -> bool:
-    table = signals
-    of_execution = (table.c.execution_id == execution_id) & (table.c.kind == SignalKind.SIGNAL.value)
-    query = select(table.c.seq).where(of_execution, table.c.name == name, table.c.key == key)
-    return connection.execute(query).first() is not None
+    parameters = {"execution_id": execution_id, "kind": SignalKind.SIGNAL.value, "name": name, "key": key}
+    return connection.run(rendered.SIGNAL_WITH_KEY, parameters).fetchone() is not None
 
 
-def _answer_to(connection: Connection, wait: Row[Any]) -> Row[Any] | None:
-    table = signals
-    of_execution = (table.c.execution_id == wait.execution_id) & (table.c.kind == SignalKind.ANSWER.value)
-    query = select(table).where(of_execution, table.c.name == wait.id, table.c.refusal.is_(None))
-    return connection.execute(query).first()
+def _answer_to(connection: Connection, wait: AskedWait) -> tuple[str, str | None, float] | None:
+    """Return an answer, who has given it, and when."""
+    parameters = {"execution_id": wait.execution_id, "wait_id": wait.id}
+    found: tuple[str, str | None, float] | None = connection.run(rendered.ANSWER, parameters).fetchone()
+    return found
 
 
-def _why_closed(wait: Row[Any], found: Found, now: float) -> str | None:
+def _why_closed(wait: AskedWait, found: Found, now: float) -> str | None:
     if found.status.is_final:
         return f"execution {found.id} is {found.status}"
     if wait.phase != WaitPhase.WAITING.value:
@@ -324,9 +316,8 @@ def _shown(at: float) -> str:
 
 def _ask(connection: Connection, found: Found, kind: SignalKind, message: Message, payload: str | None) -> Outcome:
     """Leave a message for an owner, unless it has one of its kind."""
-    table = signals
-    asked = (table.c.execution_id == found.id) & (table.c.kind == kind.value) & table.c.consumed_at.is_(None)
-    if connection.execute(select(table.c.seq).where(asked)).first() is not None:
+    parameters = {"execution_id": found.id, "kind": kind.value}
+    if connection.run(rendered.UNREAD_OF_KIND, parameters).fetchone() is not None:
         return Outcome(found.id, is_new=False)
     return _leave(connection, found, kind, message, "", payload)
 
@@ -340,18 +331,17 @@ def _leave(
     payload: str | None,
     key: str | None = None,
 ) -> Outcome:
-    row = {
-        "id": message.id,
-        "execution_id": found.id,
-        "kind": kind.value,
-        "name": name,
-        "payload": payload,
-        "key": key,
-        "sender": message.sender,
-        "sent_at": message.at,
-    }
-    (seq,) = cast("Row[int]", connection.execute(insert(signals).values(row)).inserted_primary_key)
-    address = connection.scalar(select(runners.c.wake_address).where(runners.c.id == found.runner_id))
+    new = changes.new_signal(message.id, found.id, kind, name, payload, message.at, key, message.sender)
+    seq = connection.run(STATEMENTS[changes.NEW_SIGNAL].one_row, new[1]).lastrowid
+    # Without a row there is no runner to wake; one without an address looks by itself.
+    (address,) = connection.run(rendered.ADDRESS_OF, {"id": found.runner_id}).fetchone() or (None,)
     wake = () if address is None else (address,)
-    sent = StoredSignal(seq, message.id, found.id, kind.value, name, payload, message.sender)
+    sent = StoredSignal(cast("int", seq), message.id, found.id, kind.value, name, payload, message.sender)
     return Outcome(found.id, is_new=True, wake=wake, signal=sent)
+
+
+def _write(connection: Connection, new: Iterable[Change]) -> None:
+    """Write changes of one kind."""
+    rows = list(new)
+    if rows:
+        connection.driver.executemany(STATEMENTS[rows[0][0]].one_row, [parameters for _, parameters, _ in rows])

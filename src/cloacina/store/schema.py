@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import false, insert, inspect, select, update
-
 from cloacina.errors import StoreTooNew, StoreUnavailable, join_names
-from cloacina.store.tables import VERSION_TABLE, metadata, revision
+from cloacina.store import rendered
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from cloacina.store.address import Address
+    from cloacina.store.connection import Connection
 
 # Known without Alembic, whose import takes longer than opening a database; a test compares them with its revisions.
 REVISIONS = ("0001", "0002", "0003")
 """Every revision of the schema, oldest first."""
 NEWEST_REVISION = REVISIONS[-1]
 """The revision that the tables of this version have."""
+VERSION_TABLE = "cloacina_revision"
+"""The table that holds the revision of the schema. Its own name lets another program's migrations be told apart."""
+
+_TABLE_NAMES = (
+    r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY 1"
+)
 
 
 def stored_revision(connection: Connection, address: Address) -> str | None:
@@ -28,17 +31,18 @@ def stored_revision(connection: Connection, address: Address) -> str | None:
         StoreUnavailable: The database belongs to another program.
         StoreTooNew: The revision is unknown to this version.
     """
-    tables = inspect(connection).get_table_names()
+    tables = [name for (name,) in connection.run(_TABLE_NAMES)]
     if not tables:
         return None
     if VERSION_TABLE not in tables:
         raise StoreUnavailable(
-            f"Cannot use {address}: it holds the tables of another program ({join_names(sorted(tables)[:5])}). "
+            f"Cannot use {address}: it holds the tables of another program ({join_names(tables[:5])}). "
             "Cloacina keeps its tables in a database of its own; name a new file."
         )
-    found: str | None = connection.scalar(select(revision.c.version_num))
-    if found is None:
+    row = connection.run(rendered.REVISION).fetchone()
+    if row is None:
         raise StoreUnavailable(f"Cannot use {address}: its table {VERSION_TABLE!r} is empty; expected one revision.")
+    found: str = row[0]
     if found not in REVISIONS:
         raise StoreTooNew(
             f"{address} has schema revision {found!r}, written by a newer version of Cloacina; "
@@ -51,19 +55,21 @@ def bring_up_to_date(connection: Connection, address: Address) -> None:
     """Create the schema in an empty database, or migrate an older one, in the transaction that is open.
 
     Raises:
-        DBAPIError: The database cannot be written.
+        sqlite3.Error: The database cannot be written.
         StoreUnavailable: The database belongs to another program.
         StoreTooNew: The schema is newer than this version.
     """
     found = stored_revision(connection, address)
     if found is None:
-        metadata.create_all(connection, checkfirst=False)
-        revision.create(connection, checkfirst=False)
-        connection.execute(insert(revision).values(version_num=NEWEST_REVISION))
+        from cloacina.store.tables import metadata, revision  # noqa: PLC0415 - SQLAlchemy is slow to import, too
+
+        metadata.create_all(connection.alchemy, checkfirst=False)
+        revision.create(connection.alchemy, checkfirst=False)
+        connection.execute(revision.insert().values(version_num=NEWEST_REVISION))
     elif found != NEWEST_REVISION:
         from cloacina.store.migrations.upgrade import upgrade  # noqa: PLC0415 - Alembic is slow to import, rarely needed
 
-        upgrade(connection)
+        upgrade(connection.alchemy)
     else:
         # Changes nothing, and fails when the file cannot be written: BEGIN IMMEDIATE alone would be content to read.
-        connection.execute(update(revision).where(false()).values(version_num=NEWEST_REVISION))
+        connection.run(rendered.NO_REVISION)

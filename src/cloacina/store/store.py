@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
     from cloacina.store.changes import Unit
+    from cloacina.store.connection import Connection
     from cloacina.store.pruning import Pruning
     from cloacina.store.syncing import Durability
 
@@ -114,6 +113,16 @@ class Store:
                 return writer.run(lambda connection: query(connection, *args, **kwargs)).result()
         writer.run(_nothing).result()
         return self.database.read(query, *args, **kwargs)
+
+    def pruning(self, before: float) -> Pruning:
+        """Return what deletes executions that ended before a moment. Blocks for the import of SQLAlchemy.
+
+        Args:
+            before: In seconds since the epoch.
+        """
+        from cloacina.store.pruning import Pruning  # noqa: PLC0415 - most processes delete nothing
+
+        return Pruning(self.database, before)
 
     def prune(self, pruning: Pruning) -> bool:
         """Do a step of pruning, whose transaction takes its turn among the writer's; return False when none is left.

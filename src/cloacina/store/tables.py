@@ -24,8 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-VERSION_TABLE = "cloacina_revision"
-"""The table that holds the revision of the schema. Its own name lets another program's migrations be told apart."""
+from cloacina.store.schema import VERSION_TABLE
 
 metadata = MetaData()
 

@@ -13,7 +13,7 @@ from cloacina.store.tables import execution_events, signals, task_executions, wa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sqlalchemy import Connection
+    from cloacina.store.connection import Connection
 
 _UNFINISHED_TASK = tuple(status.value for status in TaskStatus if not status.is_final)
 _FAILED_TASK = (TaskStatus.FAILED.value, TaskStatus.CANCELLED.value, TaskStatus.SKIPPED.value)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from cloacina.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from cloacina.store.connection import Connection
     from cloacina.store.database import Database
 
 

@@ -17,16 +17,15 @@ from cloacina.store.backfill import Backfill
 from cloacina.store.changes import words_of
 from cloacina.store.database import RETRY_SECONDS
 from cloacina.store.group_commit import GroupCommit
-from cloacina.store.statements import compile_statements
+from cloacina.store.statements import STATEMENTS
 from cloacina.store.syncing import Syncing
 from cloacina.store.threads import start_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Connection
-
     from cloacina.store.changes import Unit
+    from cloacina.store.connection import Connection
     from cloacina.store.database import Database
 
 logger = Log("cloacina.store")
@@ -111,9 +110,9 @@ class Writer:
         self._cause: BaseException | None = None
         self._backfill = Backfill(database)
         self._connection = database.connect()
-        driver = self._connection.connection.driver_connection
+        driver = self._connection.driver
         self._syncing = Syncing(driver, database.durability)
-        self._group_commit = GroupCommit(driver, compile_statements(database.engine.dialect), self._syncing, retry_for)
+        self._group_commit = GroupCommit(driver, STATEMENTS, self._syncing, retry_for)
         try:
             self._thread = start_daemon(self._serve, "cloacina-writer")
         except BaseException:
