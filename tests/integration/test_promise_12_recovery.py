@@ -56,13 +56,12 @@ with Workflow("orders") as orders:
 
 async def main():
     async with AsyncRunner(path) as runner:
-        runner.register(orders)
         if turn == 1:
             execution = await runner.submit(orders)
-            print(execution.id, flush=True)
         else:
             (execution,) = await runner.executions()
-            print(execution.id, flush=True)
+        print(execution.id, flush=True)
+        runner.register(orders)
         result = await runner.wait(execution.id)
         print(json.dumps([result.status, result.context]), flush=True)
 

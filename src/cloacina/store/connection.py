@@ -59,7 +59,7 @@ class Connection:
             self._alchemy.begin()
         return self._alchemy
 
-    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+    def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Execute a statement of SQLAlchemy, which begins a transaction if none is open."""
         return self.alchemy.execute(statement, parameters)
 

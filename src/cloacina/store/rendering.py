@@ -147,7 +147,7 @@ def named() -> dict[str, str]:
     tasks = task_executions.c
     was_at_work = tasks.status.in_(_literals(TaskStatus.RUNNING.value))
     was_at_work &= tasks.sub_status.in_(_literals(SubStatus.ACTIVE.value))
-    seen = {"status": bindparam("status"), "seen_at": bindparam("seen_at")}
+    seen: dict[str, Any] = {"status": bindparam("status"), "seen_at": bindparam("seen_at")}
     newest = (func.max(executions.id).label("id"), func.max(waits.c.id))
     newest_ids = select(newest[0]).union_all(select(newest[1])).subquery("newest")
     statements: dict[str, ClauseElement] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from cloacina.store.tables import VERSION_TABLE, metadata
+from cloacina.store.schema import VERSION_TABLE
+from cloacina.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
