@@ -145,8 +145,8 @@ def named() -> dict[str, str]:
     left = (executions.runner_id == bindparam("runner_id")) & unfinished & not_completed
     left &= executions.id.not_in(select(kept.c.value))
     tasks = task_executions.c
-    was_at_work = tasks.status.in_(_literals(TaskStatus.RUNNING.value))
-    was_at_work &= tasks.sub_status.in_(_literals(SubStatus.ACTIVE.value))
+    is_active = tasks.sub_status.in_(_literals(SubStatus.ACTIVE.value))
+    was_at_work = tasks.status.in_(_literals(TaskStatus.RUNNING.value)) & is_active
     seen: dict[str, Any] = {"status": bindparam("status"), "seen_at": bindparam("seen_at")}
     newest = (func.max(executions.id).label("id"), func.max(waits.c.id))
     newest_ids = select(newest[0]).union_all(select(newest[1])).subquery("newest")
