@@ -380,7 +380,7 @@ def test_what_a_client_has_submitted_is_claimed_by_the_runner_that_knows_it(path
         execution = client.submit(order, {"item": "tea"})
     database = Database.open(path)
 
-    (claimed,) = database.write(claim, "r", ["order"], 9)
+    (claimed,) = database.write(claim, "r", ["order"], 9, 1.0)
 
     database.close()
     assert (claimed.id, claimed.context, claimed.events) == (execution.id, '{"item":"tea"}', 1)

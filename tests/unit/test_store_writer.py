@@ -311,7 +311,7 @@ def test_the_log_is_moved_into_the_file_while_the_writer_goes_on(
     loop.run_until(lambda: handed_back)
 
     assert len(stored_ids()) == 501
-    most: Any = writer.run(lambda c: c.exec_driver_sql("PRAGMA wal_autocheckpoint").scalar()).result()
+    most: Any = writer.run(lambda c: c.run("PRAGMA wal_autocheckpoint").fetchone()[0]).result()
     assert most > 1_000
     may_move.set()
     writer.close()
