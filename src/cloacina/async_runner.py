@@ -354,11 +354,31 @@ class AsyncRunner:
             return engine.cancel(run)
         return (await engine.ask(asking.cancel(execution, engine.path, engine.now()))).is_new
 
+    async def resume(self, workflow: Workflow | str, execution: Target) -> Execution:
+        """Take up one execution that belongs to nobody, as if it were submitted now.
+
+        It is for a runner that takes up no others (`take_up=False`), and for one that is to be left when the execution
+        has ended.
+
+        Args:
+            workflow: Its workflow, or the name of a registered one.
+            execution: Its id, or `(workflow, key)`.
+
+        Returns:
+            The execution. If it has ended, or another runner has it, nothing is taken up, and `wait()` waits for it.
+
+        Raises:
+            UnknownWorkflow: No workflow of that name is registered.
+            UnknownExecution: The workflow has no such execution.
+        """
+        execution_id, run = await self._engine.resume(self._registry.find(workflow), check_target(execution))
+        return Execution(self, execution_id, run, is_new=False)
+
     async def retry(self, execution: Target, context: Mapping[str, Any] | None = None) -> bool:
         """Let an execution that failed or was cancelled go on from there; see `Client.retry`."""
         engine = self._engine
         request = asking.retry(execution, context, engine.path, engine.now(), engine.runner_id)
-        return (await engine.ask(request)).is_new
+        return (await engine.retry(request)).is_new
 
     async def prune(self, older_than: float | timedelta) -> int:
         """Delete executions that ended long ago, and return how many; see `Client.prune`.

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import anyio
 
 from cloacina.engine_life import EngineLife
+from cloacina.errors import UnknownExecution
 from cloacina.execution.thread_call import ThreadCall
 from cloacina.membrane import Log
 from cloacina.shared_database import Ending, result_of
 from cloacina.stop_signals import calling_when_told_to_stop
+from cloacina.store.later import queries
 from cloacina.store.records import details_of, moment
 from cloacina.store.wake import wake_all
 from cloacina.submission import encode_context, takes_long
@@ -195,6 +197,7 @@ class Engine(EngineLife):
     ) -> tuple[Outcome, ExecutionRun | None]:
         """Store and start an execution, unless its workflow has one of that key; see `Scheduler.submit_once`."""
         self._refuse_unless_open()
+        self.know(workflow)
         self._journal.flush()
         return await self._scheduler.submit_once(workflow, context, key, self._store.transact)
 
@@ -213,6 +216,47 @@ class Engine(EngineLife):
         stored = self._store.transact(request, settle)
         await committed
         return stored.result()
+
+    async def retry(self, request: Request) -> Outcome:
+        """Do the same for one who lets an execution go on, and take it up if this runner knows its workflow."""
+        outcome = await self.ask(request)
+        if outcome.is_new and outcome.signal is None:
+            await self._claim(outcome.execution_id)
+        return outcome
+
+    async def resume(self, workflow: Workflow, execution: Target) -> tuple[str, ExecutionRun | None]:
+        """Take up an execution that nobody owns.
+
+        Returns:
+            Its id, and the execution if it has not ended and is this runner's.
+
+        Raises:
+            UnknownExecution: The workflow has no such execution.
+        """
+        found = await self.read(queries.execution, execution)
+        if found is None or found.workflow != workflow.name:
+            other = "" if found is None else f": it is one of {found.workflow!r}"
+            raise UnknownExecution(f"workflow {workflow.name!r} has no execution {execution!r} in the database{other}")
+        self._refuse_unless_open()
+        self.know(workflow)
+        if not found.status.is_final:
+            await self._claim(found.id)
+        return found.id, self._scheduler.get(found.id)
+
+    async def _claim(self, execution_id: str) -> None:
+        claiming = self._claiming
+        if claiming is None:
+            return
+        for workflow in list(self._known.values()):
+            claiming.know(workflow)
+        claimed: OneShot[None] = self._loop.one_shot()
+
+        def tell() -> None:
+            if not claimed.done():
+                claimed.set_result(None)
+
+        claiming.claim(execution_id, tell)
+        await claimed
 
     def _tell(self, outcome: Outcome) -> None:
         if outcome.signal is not None:

@@ -167,22 +167,30 @@ class EngineLife:
     async def _join_others(self, uninterrupted: Uninterrupted) -> None:
         """Be one of the runners of the file; a database in memory has but one."""
         path = self._store.database.address.path
-        if path is None:
-            return
-        slots, kept = self._configuration.max_concurrent_tasks, self._configuration.retention
-        retention = None if kept is None else Retention(self._store, kept, self._clock)
-        claiming = Claiming(self._store, self._scheduler, self._resources, path, slots, version("cloacina"), retention)
-        joining = ThreadCall(self._loop, claiming.open)
-        await uninterrupted.complete(joining.wait, joining.has_ended)
-        joining.result()
+        kept = self._configuration.retention
+        claiming = Claiming(
+            self._store,
+            self._scheduler,
+            self._resources,
+            path,
+            takes_up=self._takes_up,
+            slots=self._configuration.max_concurrent_tasks,
+            version=version("cloacina"),
+            retention=None if kept is None else Retention(self._store, kept, self._clock),
+        )
+        if path is not None:
+            joining = ThreadCall(self._loop, claiming.open)
+            await uninterrupted.complete(joining.wait, joining.has_ended)
+            joining.result()
         self._claiming = claiming
+        self._scheduler.on_retry = claiming.reopen_asked
         uninterrupted.raise_interruption()
         for workflow in list(self._known.values()):
             claiming.know(workflow)
 
     def know(self, workflow: Workflow) -> None:
         """Take up executions of a workflow that nobody owns, while the runner is open; callable from any thread."""
-        if self._known.get(workflow.name) is workflow or not self._takes_up:
+        if self._known.get(workflow.name) is workflow:
             return
         self._known[workflow.name] = workflow
         if self._claiming is not None and self._state is _State.OPEN:

@@ -222,6 +222,10 @@ class Runner:
         """Cancel an execution of this runner or of none, or ask the runner that has it; see `AsyncRunner.cancel`."""
         return self._call(self._runner.cancel, execution)
 
+    def resume(self, workflow: Workflow | str, execution: Target) -> BlockingExecution:
+        """Take up one execution that belongs to nobody, as if it were submitted now; see `AsyncRunner.resume`."""
+        return BlockingExecution(self, self._call(self._runner.resume, workflow, execution))
+
     def retry(self, execution: Target, context: Mapping[str, Any] | None = None) -> bool:
         """Let an execution that failed or was cancelled go on from there; see `Client.retry`."""
         return self._call(self._runner.retry, execution, context)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
 
 @contextmanager
@@ -24,8 +25,12 @@ def calling_when_told_to_stop(stop: Callable[[], object]) -> Generator[None]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     before = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
     for number in before:
-        signal.signal(number, lambda *_: stop())
+        signal.signal(number, handle)
     try:
         yield
     finally:

@@ -96,8 +96,8 @@ def public(kind: type) -> set[str]:
 
 
 def test_clients_have_the_methods_of_runners_and_each_others_arguments() -> None:
-    assert public(Runner) <= public(Client)
-    assert public(AsyncRunner) <= public(AsyncClient)
+    assert public(Runner) - public(Client) == {"resume", "serve", "stop"}
+    assert public(AsyncRunner) - public(AsyncClient) == {"resume", "serve", "stop"}
     assert public(AsyncClient) - public(Client) == {"aclose"}
     assert public(Client) - public(AsyncClient) == {"close"}
     for name in public(Client) - {"close"}:

@@ -14,11 +14,13 @@ import anyio.to_thread
 import pytest
 
 from cloacina import (
+    AsyncClient,
     AsyncRunner,
     BlockingTaskHandle,
     Client,
     Context,
     EventType,
+    Execution,
     ExecutionStatus,
     RetryPolicy,
     Runner,
@@ -26,6 +28,8 @@ from cloacina import (
     TaskCancelled,
     TaskHandle,
     TaskStatus,
+    UnknownExecution,
+    WaitRecord,
     Workflow,
     task,
 )
@@ -121,6 +125,8 @@ async def test_what_is_left_goes_on_with_the_next_runner_as_if_nothing_had_happe
 ) -> None:
     busy = Busy(kind)
     waiting: list[BaseException] = []
+    executions: list[Execution] = []
+    waits: list[WaitRecord] = []
 
     async def wait(runner: AsyncRunner, execution_id: str) -> None:
         try:
@@ -132,15 +138,16 @@ async def test_what_is_left_goes_on_with_the_next_runner_as_if_nothing_had_happe
         with suppress(ZeroDivisionError):
             on_exit: Any = "wait" if way == "stop()" else "leave"
             async with AsyncRunner(path, max_concurrent_tasks=5, on_exit=on_exit, grace=0) as runner:
-                execution = await runner.submit(busy.workflow)
-                group.start_soon(wait, runner, execution.id)
+                executions.append(await runner.submit(busy.workflow))
+                group.start_soon(wait, runner, executions[0].id)
                 await busy.until_busy(runner, until)
-                waits = await runner.waits()
+                waits += await runner.waits()
                 if way == "an exception":
                     raise ZeroDivisionError
                 if way == "stop()":
                     runner.stop()
                     await runner.serve(busy.workflow)
+    (execution,) = executions
     assert "stays as it is stored" in str(waiting[0])
     assert busy.cleaned_up == ["works"]
     with pytest.raises(RunnerClosed):
@@ -191,6 +198,7 @@ async def test_what_is_left_goes_on_with_the_next_runner_as_if_nothing_had_happe
 
 async def test_body_has_the_time_of_grace_and_what_follows_it_is_left(path: Path) -> None:
     begun: list[str] = []
+    executions: list[Execution] = []
     is_left = anyio.Event()
 
     @task
@@ -211,7 +219,7 @@ async def test_body_has_the_time_of_grace_and_what_follows_it_is_left(path: Path
     small = Workflow("small", tasks=[child])
     big = Workflow("big", tasks=[works, after])
     async with anyio.create_task_group() as group, AsyncRunner(path, on_exit="leave") as runner:
-        execution = await runner.submit(big)
+        executions.append(await runner.submit(big))
 
         async def look() -> None:
             while not runner._engine._is_stopping:
@@ -220,6 +228,7 @@ async def test_body_has_the_time_of_grace_and_what_follows_it_is_left(path: Path
 
         group.start_soon(look)
     assert len(begun) == 2
+    (execution,) = executions
     with Client(path) as client:
         assert [each.attempt for each in client.tasks(execution.id) if each.status != "Completed"] == [0]
         assert {each.id for each in client.executions(status="Pending")} == {begun[1]}
@@ -233,6 +242,7 @@ async def test_body_has_the_time_of_grace_and_what_follows_it_is_left(path: Path
 @pytest.mark.parametrize("on_exit", ["wait", "cancel", "by an exception"])
 async def test_what_was_taken_up_goes_back_however_the_runner_is_left(path: Path, until: Until, on_exit: Any) -> None:
     goes_on = anyio.Event()
+    executions: list[Execution] = []
 
     @task
     async def waits(context: Context, handle: TaskHandle) -> None:
@@ -255,12 +265,12 @@ async def test_what_was_taken_up_goes_back_however_the_runner_is_left(path: Path
                 return bool(await runner.waits(taken.id, phase="waiting"))
 
             await until(is_taken_up)
-            execution = await runner.submit(own)
+            executions.append(await runner.submit(own))
             await goes_on.wait()
             if on_exit == "by an exception":
                 raise ZeroDivisionError
     with Client(path) as client:
-        assert client.execution(execution.id).status == ("Completed" if on_exit == "wait" else "Cancelled")
+        assert client.execution(executions[0].id).status == ("Completed" if on_exit == "wait" else "Cancelled")
         found = client.execution(taken.id)
         assert (found.status, found.runner_id) == ("Running", None)
         assert [wait.phase for wait in client.waits(taken.id)] == ["waiting"]
@@ -415,3 +425,72 @@ def test_blocking_runner_serves_until_a_signal_or_stop(path: Path) -> None:
             thread.start()
             runner.serve(greeting)
             thread.join()
+
+
+@pytest.mark.parametrize("way", ["resume", "retry", "retry in memory"])
+async def test_what_somebody_asks_a_runner_for_counts_as_submitted_to_it(path: Path, way: str) -> None:
+    may_end = False
+
+    @task
+    async def works(context: Context, handle: TaskHandle) -> None:
+        if not may_end:
+            await handle.wait_for("go") if way == "resume" else context["missing"]
+
+    workflow = Workflow("works", tasks=[works])
+    async with AsyncRunner("sqlite://" if way == "retry in memory" else path, on_exit="leave") as runner:
+        first, other = await runner.submit_many(workflow, [None] * 2)
+        if way != "resume":
+            assert (await first.wait()).status == (await other.wait()).status == "Failed"
+        if way == "retry in memory":
+            may_end = True
+            assert await runner.retry(first.id)
+            assert (await runner.wait(first.id)).status == "Completed"
+            return
+    may_end = True
+    async with AsyncRunner(path, take_up=False) as later:
+        later.register(workflow)
+        if way == "resume":
+            with pytest.raises(UnknownExecution, match="one of 'works'"):
+                await later.resume(Workflow("another", tasks=[works]), first.id)
+            assert not (await later.resume("works", first.id)).is_over
+        else:
+            assert await later.retry(first.id)
+    with Client(path) as client:
+        assert client.wait(first.id, timeout=0).status == "Completed"
+        assert client.execution(other.id).status != "Completed"
+
+
+@pytest.mark.parametrize("context", [None, {"n": 2}])
+async def test_runner_at_work_retries_what_has_ended_when_another_process_asks_for_it(
+    path: Path, context: dict[str, int] | None
+) -> None:
+    @task
+    async def fails(context: Context) -> None:
+        context["n"] += 1
+        if context["n"] < 3:
+            raise ValueError
+
+    async with AsyncRunner(path, on_exit="leave") as runner:
+        execution = await runner.submit(Workflow("fails", tasks=[fails]), {"n": 1})
+        assert (await execution.wait()).status == "Failed"
+        async with AsyncClient(path) as client:
+            assert await client.retry(execution.id, context)
+            events = await _until_ended_again(client, execution.id)
+            assert (await client.execution(execution.id)).status == ("Failed" if context is None else "Completed")
+            (asked,) = await client.signals(execution.id, kind="retry")
+            assert asked.consumed_at is not None
+    assert [number for number, _ in events] == list(range(1, len(events) + 1))
+
+
+async def _until_ended_again(client: AsyncClient, execution_id: str) -> list[tuple[int, EventType]]:
+    """Return the events of an execution when it has ended after it was retried."""
+    with anyio.fail_after(60):
+        while True:
+            events = [(event.number, event.type) for event in await client.events(execution_id)]
+            kinds = [kind for _, kind in events]
+            if EventType.EXECUTION_RETRIED in kinds and kinds[-1] in {
+                EventType.EXECUTION_FAILED,
+                EventType.EXECUTION_COMPLETED,
+            }:
+                return events
+            await anyio.sleep(0.01)

@@ -1,6 +1,7 @@
 """A runner among others at one file: seen to be alive, woken by them, and taking up what nobody owns.
 
-A database in memory has one runner, which lives and dies with it: nobody is told, and there is nothing to take up.
+A database in memory has one runner, which lives and dies with it: nobody is told, and there is nothing to take up but
+what is asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cloacina.store.ownership import Place, RunnerLock, remove_leftovers
 from cloacina.store.wake import Listener, wake_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -52,7 +53,8 @@ class Claiming:
         store: The database, started.
         scheduler: What runs the executions.
         resources: What they run on.
-        path: The file of the database.
+        path: The file of the database; None when it is in memory.
+        takes_up: Whether it takes up what nobody has asked it for.
         slots: How many slots the runner has, for those who look at runners.
         version: The version of Cloacina.
         retention: Deletes what ended long ago; None to keep it.
@@ -63,7 +65,9 @@ class Claiming:
         store: Store,
         scheduler: Scheduler,
         resources: Resources,
-        path: Path,
+        path: Path | None,
+        *,
+        takes_up: bool,
         slots: int,
         version: str,
         retention: Retention | None = None,
@@ -72,6 +76,7 @@ class Claiming:
         self._scheduler = scheduler
         self._resources = resources
         self._path = path
+        self._takes_up = takes_up and path is not None
         self._slots = slots
         self._version = version
         self._retention = retention
@@ -95,6 +100,8 @@ class Claiming:
             StoreUnavailable: The lock's file cannot be created.
             StoreWriteFailed: The runner cannot be stored.
         """
+        if self._path is None:
+            return
         runner_id = self._resources.runner_id
         self._lock = RunnerLock.take(self._path, runner_id)
         try:
@@ -122,6 +129,8 @@ class Claiming:
             remains: What has not ended.
         """
         self._is_stopped = self._is_closed = True
+        if self._path is None:
+            return
         if self._listener is not None:
             self._listener.close()
         try:
@@ -138,6 +147,7 @@ class Claiming:
 
             for execution_id in remains.cancelled:
                 unowned.cancel(connection, execution_id, now)
+        claims.reopen_asked(connection, [runner_id], now)
         addresses = claims.leave(connection, runner_id, remains.kept)
         claims.tell_runner(connection, runner_id, now, status="stopping" if remains.kept else "stopped")
         return addresses
@@ -154,7 +164,8 @@ class Claiming:
         """Take up nothing more: the runner is about to be left."""
         if not self._is_stopped:
             self._is_stopped = True
-            self._store.transact(self._tell)
+            if self._path is not None:
+                self._store.transact(self._tell)
 
     def _tell(self, connection: Connection) -> None:
         """Store that the runner is at work, or is about to be left."""
@@ -163,7 +174,7 @@ class Claiming:
 
     def look_for_executions(self) -> None:
         """Take up what nobody owns; once more when that is going on already."""
-        if self._is_claiming or self._is_stopped or not self._known:
+        if self._is_claiming or self._is_stopped or not self._takes_up or not self._known:
             self._is_due = self._is_claiming
             return
         self._is_claiming = True
@@ -171,10 +182,14 @@ class Claiming:
         request = partial(self._claim, workflows=dict(self._known), now=self._resources.clock.time())
         self._store.transact(request, self._claimed)
 
-    def _claim(self, connection: Connection, workflows: Mapping[str, Workflow], now: float) -> Claimed:
+    def _claim(
+        self, connection: Connection, workflows: Mapping[str, Workflow], now: float, only: str | None = None
+    ) -> Claimed:
         runner_id = self._resources.runner_id
         dead = claims.release_dead(connection, self._path, runner_id, now)
-        executions = claims.claim(connection, runner_id, list(workflows), AT_ONCE, now)
+        if dead:
+            claims.reopen_asked(connection, dead, now)
+        executions = claims.claim(connection, runner_id, list(workflows), AT_ONCE, now, only)
         return Claimed(
             [_with_answers_for(connection, each, workflows[each.workflow], now) for each in executions], dead
         )
@@ -185,8 +200,7 @@ class Claiming:
             logger.warning("executions that nobody owns cannot be taken up: %s", error)
             return
         found = done.result()
-        for runner_id in found.dead:
-            remove_leftovers(self._path, runner_id)
+        self._bury(found.dead)
         for stored in found.executions:
             self._scheduler.take_up(stored, self._known[stored.workflow])
         if found.executions or found.dead:
@@ -195,6 +209,46 @@ class Claiming:
         if self._is_due or len(found.executions) == AT_ONCE:
             # By way of the loop: those that were taken up have their turn first.
             self._resources.loop.call_soon(self.look_for_executions)
+
+    def _bury(self, dead: Sequence[str]) -> None:
+        if self._path is not None:
+            for runner_id in dead:
+                remove_leftovers(self._path, runner_id)
+
+    def claim(self, execution_id: str, then: Callable[[], None]) -> None:
+        """Take up one execution that nobody owns, as one that was submitted here.
+
+        Args:
+            execution_id: The execution.
+            then: Called when that is done, or cannot be.
+        """
+        request = partial(self._claim, workflows=dict(self._known), now=self._resources.clock.time(), only=execution_id)
+
+        def settle(done: Future[Claimed]) -> None:
+            if (error := done.exception()) is not None:
+                logger.warning("execution %s cannot be taken up: %s", execution_id, error)
+            else:
+                found = done.result()
+                self._bury(found.dead)
+                for stored in found.executions:
+                    self._scheduler.take_up(stored, self._known[stored.workflow], is_own=True)
+                self._scheduler.adopt(execution_id)
+            then()
+
+        self._store.transact(request, settle)
+
+    def reopen_asked(self) -> None:
+        """Let executions go on that have ended here, and that others have asked this runner to retry."""
+        runner_id, now = self._resources.runner_id, self._resources.clock.time()
+
+        def settle(done: Future[Sequence[str]]) -> None:
+            if (error := done.exception()) is not None:
+                logger.warning("executions that are to be retried cannot be opened again: %s", error)
+                return
+            wake_all(done.result())
+            self.look_for_executions()
+
+        self._store.transact(lambda connection: claims.reopen_asked(connection, [runner_id], now), settle)
 
     # ── In the listener's thread ─────────────────────────────────────────────────────────────────────────────────────
 

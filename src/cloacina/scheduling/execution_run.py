@@ -116,6 +116,7 @@ class ExecutionRun:
 
     __slots__ = (
         "_attempts",
+        "_cancelled_by",
         "_context",
         "_contexts",
         "_created_at",
@@ -178,6 +179,7 @@ class ExecutionRun:
         self._restored: Restored | None = None
         self._is_taken_up = stored is not None
         self._is_left = False
+        self._cancelled_by: str | None = None
         if stored is None:
             self.tasks = [
                 TaskExecution(
@@ -573,13 +575,10 @@ class ExecutionRun:
         """Take a signal that is stored: for a task, or to be cancelled."""
         if signal.kind in {SignalKind.SIGNAL, SignalKind.ANSWER}:
             self._shared.inbox.deliver([Signal(signal.id, signal.name, signal.payload, signal.sender)])
-        elif not self._shared.inbox.is_told(signal.id):
-            now = self._resources.clock.time()
-            is_cancel = signal.kind == SignalKind.CANCEL
-            refusal = None if is_cancel else "the execution has not ended"
-            self._resources.write((changes.signal_state(signal.id, self.id, now, None, refusal),))
-            if is_cancel:
-                self.cancel()
+        elif not self._shared.inbox.is_told(signal.id) and not self.status.is_final:
+            # It has taken effect when the end is stored: if the process dies before, the next one cancels.
+            self._cancelled_by = signal.id
+            self.cancel()
 
     def cancel(self) -> None:
         """Cancel what has not ended; the execution ends when every async body has cleaned up."""
@@ -710,6 +709,8 @@ class ExecutionRun:
             changes.execution_state(self.id, status, self._started_at, self._finished_at, seen.text, error),
             self._event(_EXECUTION_EVENTS[status], now),
         ]
+        if self._cancelled_by is not None:
+            end.append(changes.signal_state(self._cancelled_by, self.id, now, None))
         self.status = status
         return end
 

@@ -17,6 +17,7 @@ from cloacina.scheduling.merging import ContextMerger
 from cloacina.scheduling.restoring import encoded
 from cloacina.store import requests
 from cloacina.store.changes import NEW_EXECUTION
+from cloacina.store.records import SignalKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,6 +73,8 @@ class Scheduler:
         self._is_left = False
         self.failure: BaseException | None = None
         """What broke the runner down."""
+        self.on_retry: Callable[[], None] = _nothing
+        """Called when somebody asks to retry executions that have ended here, by what is stored."""
         self.is_closed = False
         """Whether nothing new is taken on, because the runner is left."""
 
@@ -202,11 +205,18 @@ class Scheduler:
         self.deliver(stored.signals)
         run.take_up()
 
+    def adopt(self, execution_id: str) -> None:
+        """Let an execution count as submitted here."""
+        self._taken_up.discard(execution_id)
+
     def deliver(self, signals: Sequence[StoredSignal]) -> None:
         """Hand signals that are stored to the executions that they are for, as far as those are this runner's."""
         for signal in signals:
             run = self._runs.get(signal.execution_id)
-            if run is not None:
+            if signal.kind == SignalKind.RETRY:
+                # Of one that has ended: this runner may not have heard of that yet, and the store knows.
+                self.on_retry()
+            elif run is not None:
                 run.deliver(signal)
 
     async def wait(self, run: ExecutionRun) -> None:
@@ -365,3 +375,7 @@ def _cancel(run: ExecutionRun) -> None:
         run.cancel()
     except Exception:
         logger.exception("execution %s cannot be cancelled", run.id)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

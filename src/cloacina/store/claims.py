@@ -158,6 +158,15 @@ def release_dead(connection: Connection, database: Path | None, runner_id: str, 
     return dead
 
 
+def reopen_asked(connection: Connection, owners: Sequence[str], now: float) -> Sequence[str]:
+    """Let executions go on that others have asked their owners to retry; see `unowned.reopen_asked`."""
+    if connection.run(rendered.RETRIES).fetchone() is None:
+        return ()
+    from cloacina.store import unowned  # noqa: PLC0415 - who is not asked does without SQLAlchemy
+
+    return unowned.reopen_asked(connection, owners, now)
+
+
 def leave(connection: Connection, runner_id: str, kept: Sequence[str]) -> Sequence[str]:
     """Let go of what a runner has that is left; return the addresses of those who may take it.
 
@@ -186,7 +195,7 @@ def is_dead(database: Path, runner_id: str, seen_at: float, now: float) -> bool:
 
 
 def claim(
-    connection: Connection, runner_id: str, workflows: Sequence[str], limit: int, now: float
+    connection: Connection, runner_id: str, workflows: Sequence[str], limit: int, now: float, only: str | None = None
 ) -> list[StoredExecution]:
     """Take executions that belong to nobody, oldest first, and return them as they were left.
 
@@ -196,9 +205,10 @@ def claim(
         workflows: The names of those that it can run.
         limit: How many at most.
         now: Seconds since the epoch.
+        only: The id of the only one that is wanted.
     """
-    parameters = {"workflows": json.dumps(list(workflows)), "limit": limit}
-    ids = [found for (found,) in connection.run(rendered.FREE, parameters)]
+    parameters = {"workflows": json.dumps(list(workflows)), "limit": limit, "only": only}
+    ids = [found for (found,) in connection.run(rendered.FREE if only is None else rendered.FREE_ONE, parameters)]
     if not ids:
         return []
     from cloacina.store import loading  # noqa: PLC0415 - who finds nothing does without SQLAlchemy

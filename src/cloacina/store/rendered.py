@@ -41,6 +41,12 @@ FREE: Final = (
     " anon_1.value FROM json_each(:workflows) AS anon_1) ORDER BY workflow_executions.id LIMIT :limit "
     "OFFSET 0"
 )
+FREE_ONE: Final = (
+    "SELECT workflow_executions.id FROM workflow_executions WHERE workflow_executions.runner_id IS NULL "
+    "AND workflow_executions.status IN ('Pending', 'Running') AND workflow_executions.workflow IN (SELECT"
+    " anon_1.value FROM json_each(:workflows) AS anon_1) AND workflow_executions.id = :only"
+)
+RETRIES: Final = "SELECT signals.seq FROM signals WHERE signals.kind IN ('retry') AND signals.consumed_at IS NULL"
 LEAVE_TASKS: Final = (
     "UPDATE task_executions SET sub_status=NULL WHERE task_executions.status IN ('Running') AND "
     "task_executions.sub_status IN ('Active') AND task_executions.execution_id IN (SELECT "

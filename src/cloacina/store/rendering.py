@@ -174,6 +174,13 @@ def named() -> dict[str, str]:
         .order_by(executions.id)
         .limit(bindparam("limit"))
         .offset(literal_column("0")),
+        "FREE_ONE": select(executions.id).where(
+            executions.runner_id.is_(None),
+            unfinished,
+            executions.workflow.in_(select(one_of.c.value)),
+            executions.id == bindparam("only"),
+        ),
+        "RETRIES": select(sent.seq).where(sent.kind.in_(_literals(SignalKind.RETRY.value)), unread),
         "LEAVE_TASKS": update(task_executions)
         .where(was_at_work, tasks.execution_id.in_(select(executions.id).where(left)))
         .values(sub_status=null()),

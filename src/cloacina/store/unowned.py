@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, func, insert, select, update
 
 from cloacina.canonical_json import decode, encode
+from cloacina.store.claims import wake_addresses
 from cloacina.store.records import EventType, ExecutionStatus, SignalKind, TaskStatus, WaitPhase
 from cloacina.store.tables import execution_events, signals, task_executions, waits, workflow_executions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cloacina.store.connection import Connection
 
 _UNFINISHED_TASK = tuple(status.value for status in TaskStatus if not status.is_final)
+_FAILED_EXECUTION = (ExecutionStatus.FAILED.value, ExecutionStatus.CANCELLED.value)
 _FAILED_TASK = (TaskStatus.FAILED.value, TaskStatus.CANCELLED.value, TaskStatus.SKIPPED.value)
 
 
@@ -86,6 +88,30 @@ def reopen(connection: Connection, execution_id: str, context: str | None, now: 
     _overtake_messages(connection, execution_id, now)
     event = _event(execution_id, _next_number(connection, execution_id), EventType.EXECUTION_RETRIED, now)
     connection.execute(insert(execution_events), [event])
+
+
+def reopen_asked(connection: Connection, owners: Sequence[str], now: float) -> Sequence[str]:
+    """Let executions go on that others have asked their owners to retry; return who is to be woken for them.
+
+    Args:
+        connection: In a transaction that writes; of the owner, or of one who has found it dead.
+        owners: The runners that were asked.
+        now: Seconds since the epoch.
+    """
+    table = workflow_executions
+    query = (
+        select(signals.c.id, signals.c.payload, table.c.id.label("execution_id"), table.c.status)
+        .join(table, table.c.id == signals.c.execution_id)
+        .where(signals.c.kind == SignalKind.RETRY.value, signals.c.consumed_at.is_(None), table.c.runner_id.in_(owners))
+    )
+    asked = connection.execute(query.order_by(signals.c.seq)).all()
+    for row in asked:
+        if row.status in _FAILED_EXECUTION:
+            reopen(connection, row.execution_id, row.payload, now)
+        else:
+            refused = {"consumed_at": now, "refusal": f"the execution is {row.status}"}
+            connection.execute(update(signals).where(signals.c.id == row.id).values(refused))
+    return wake_addresses(connection) if asked else ()
 
 
 def _overtake_messages(connection: Connection, execution_id: str, now: float) -> None:
