@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, closing
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from benchmarks.process_figures import ProcessorTime, percentile
+from benchmarks.process_figures import ProcessorTime, percentile, resident_bytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -165,6 +165,46 @@ async def at_once(
         began, used = time.perf_counter(), ProcessorTime()
         await asyncio.gather(*(_execute(writer, semaphore) for _ in range(executions)))
         return {"rate": executions / (time.perf_counter() - began), "processor": used.seconds() / executions}
+
+
+async def commits(folder: Path, *, commits: int, **_other: int) -> dict[str, float]:
+    """Commit single rows, one after another; return the seconds of one."""
+    async with _writing_to(folder) as writer:
+        for number in range(commits // 10):
+            await writer.commit([(_NEW_EVENT, ("warm-up", str(number), "done", time.time()))])
+        began = time.perf_counter()
+        for number in range(commits):
+            await writer.commit([(_NEW_EVENT, ("step", str(number), "done", time.time()))])
+        return {"seconds": (time.perf_counter() - began) / commits}
+
+
+async def signals(folder: Path, *, waits: int, sent: int, **_other: float) -> dict[str, float]:
+    """Keep coroutines that wait, each for its own signal; commit a row for one and let it go on, one after another.
+
+    Returns:
+        `bytes`, the resident memory of one, and `here` and `here_slow`, the seconds from the sending to the going on.
+    """
+    each: list[float] = []
+
+    async def wait(signal: asyncio.Future[float]) -> None:
+        sent_at = await signal
+        each.append(time.monotonic() - sent_at)
+
+    async with _writing_to(folder) as writer:
+        resident = resident_bytes()
+        expected: list[asyncio.Future[float]] = [asyncio.Future() for _ in range(waits)]
+        waiting = [asyncio.create_task(wait(signal)) for signal in expected]
+        await asyncio.sleep(0)
+        memory = (resident_bytes() - resident) / waits
+        for signal, task in zip(expected[:sent], waiting, strict=False):
+            sent_at = time.monotonic()
+            await writer.commit([(_NEW_EVENT, ("execution", "task", "signal", sent_at))])
+            signal.set_result(sent_at)
+            await task
+        for task in waiting[sent:]:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    return {"bytes": memory, "here": statistics.median(each), "here_slow": percentile(each, 99)}
 
 
 async def polls(folder: Path, *, waits: int, seconds: float, as_file: bool, **_other: int) -> dict[str, float]:

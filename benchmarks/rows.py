@@ -75,17 +75,42 @@ def _waits(name: str, *, waits: int, as_file: bool = False, is_large: bool = Fal
             # The price of asking for a file is the file system's; the floor shows it.
             Row("… CPU of one core at a poll a second", "cpu", "%", None if is_large or as_file else 5),
             Row(
+                f"… CPU of polling ({condition}), to that of the calls in a bare loop", "cpu", "x", 3 if as_file else 6
+            ),
+            Row(
                 "… all resumed, after the last poll that saw it",
                 "resumed_after",
                 "s",
                 None if is_large else 0.5,
             ),
             Row("… all stored and the runner left, after the flip", "stored_after", "s"),
-            Row("… submitted and parked", "parked_rate", "/s", more_is_better=True),
+            Row("… submitted and parked", "parked_rate", "/s", 5_000, more_is_better=True),
         ),
         {"waits": waits, "slots": SLOTS, "seconds": 12.0, "as_file": as_file},
         {"waits": waits // 5, "seconds": 5.0},
         floor="polls",
+        rounds=1 if is_large else 3,
+        is_large=is_large,
+    )
+
+
+def _signals(name: str, *, waits: int, is_large: bool = False) -> Measurement:
+    return Measurement(
+        name,
+        "signals",
+        (
+            Row("{waits:,} async tasks waiting for a signal behind {slots} slots: memory a wait", "bytes", "B", 8_000),
+            Row("… CPU of one core while none is sent", "cpu", "%", 1),
+            Row("… submitted and parked", "parked_rate", "/s", 5_000, more_is_better=True),
+            Row("… a signal sent in the same process: its task goes on after", "here", "s", 0.001),
+            Row("… the slowest of a hundred", "here_slow", "s", 0.005),
+            Row("… a signal sent in another process: its task goes on after", "there", "s", 0.003),
+            Row("… the slowest of a hundred", "there_slow", "s", 0.025),
+            Row("… all others cancelled, and that stored", "cancelled_after", "s", 10),
+        ),
+        {"waits": waits, "slots": SLOTS, "seconds": 5.0, "sent": 300},
+        {"waits": waits // 5, "seconds": 2.0, "sent": 100},
+        floor="signals",
         rounds=1 if is_large else 3,
         is_large=is_large,
     )
@@ -271,6 +296,28 @@ MEASUREMENTS = (
         {"modules": 100},
         contestants=("asyncio",),
     ),
+    Measurement(
+        "checkpoints",
+        "checkpoints",
+        (
+            Row("a checkpoint, of single-row commits one after another", "seconds", "x", 2),
+            Row("… the same in seconds", "seconds", "s"),
+        ),
+        {"commits": 1_000, "slots": SLOTS},
+        floor="commits",
+    ),
+    Measurement(
+        "recovery",
+        "recovery",
+        (
+            Row("SIGKILL with {waiting:,} waiting and {running:,} running executions: the first body", "first", "s", 2),
+            Row("… all taken up", "all", "s", 6),
+        ),
+        {"waiting": 10_000, "running": 1_000},
+        {"waiting": 1_000, "running": 100},
+        rounds=2,
+    ),
+    _signals("signals", waits=10_000),
     _waits("waits", waits=10_000),
     _waits("waits-file", waits=10_000, as_file=True),
     _cancelled("cancel", waits=10_000),
@@ -280,4 +327,5 @@ MEASUREMENTS = (
     _waits("waits-large", waits=100_000, is_large=True),
     _waits("waits-file-large", waits=100_000, is_large=True, as_file=True),
     _cancelled("cancel-large", waits=100_000, is_large=True),
+    _signals("signals-large", waits=100_000, is_large=True),
 )

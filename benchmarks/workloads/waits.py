@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cloacina import Execution
+
 _AT_ONCE = 1_000
 _WARM_UP = 50
 _STARTING_SECONDS = 60.0
@@ -115,7 +117,7 @@ async def measure(
         async with AsyncRunner(folder / "measured.db", max_concurrent_tasks=slots) as runner:
             await _warm_up(runner, folder)
             resident = resident_bytes()
-            figures["parked_rate"] = await _park(runner, workflow, waits)
+            figures["parked_rate"], _ = await parked_rate(runner, workflow, waits)
             with anyio.fail_after(_STARTING_SECONDS):
                 while gate.started < waits:  # The threads of the last may not have begun.
                     await anyio.sleep(0.01)
@@ -152,11 +154,12 @@ async def _warm_up(runner: AsyncRunner, folder: Path) -> None:
     gc.collect()
 
 
-async def _park(runner: AsyncRunner, workflow: Workflow, waits: int) -> float:
-    """Submit tasks that wait; return, when all have had a slot, how many that were in a second."""
+async def parked_rate(runner: AsyncRunner, workflow: Workflow, waits: int) -> tuple[float, list[Execution]]:
+    """Submit tasks that wait; return, when all have had a slot, how many that were in a second, and the executions."""
     began = time.perf_counter()
+    executions: list[Execution] = []
     for first in range(0, waits, _AT_ONCE):
-        await runner.submit_many(workflow, [{}] * min(_AT_ONCE, waits - first))
+        executions += await runner.submit_many(workflow, [{}] * min(_AT_ONCE, waits - first))
     # First come, first served: when this one has run, everyone before it has had a slot.
     (await runner.execute(Workflow("behind", tasks=[nothing]))).raise_for_status()
-    return waits / (time.perf_counter() - began)
+    return waits / (time.perf_counter() - began), executions

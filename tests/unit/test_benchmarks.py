@@ -27,6 +27,10 @@ SMALL = {
     "waits": 5,
     "modules": 6,
     "seconds": 0.01,
+    "sent": 2,
+    "commits": 10,
+    "waiting": 4,
+    "running": 2,
 }
 MEASUREMENTS = [
     "one-by-one",
@@ -40,6 +44,9 @@ MEASUREMENTS = [
     "freed-slots",
     "loading",
     "discovery",
+    "checkpoints",
+    "recovery",
+    "signals",
     "waits",
     "waits-file",
     "cancel",
@@ -49,6 +56,7 @@ MEASUREMENTS = [
     "waits-large",
     "waits-file-large",
     "cancel-large",
+    "signals-large",
 ]
 
 # Those that differ in their numbers alone are run once.
@@ -97,7 +105,8 @@ def test_this_file_knows_every_measurement_by_its_own_name() -> None:
 def test_each_row_has_its_figure_from_the_workload_it_names(
     name: str, tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module("workloads.waits"), "_SETTLE_SECONDS", 0.05)
+    for waits in ("waits", "signals"):
+        monkeypatch.setattr(module(f"workloads.{waits}"), "_SETTLE_SECONDS", 0.05)
     monkeypatch.setattr(module("fresh_process"), "_TIMES", 0)
     measurement = measurement_of(name)
     options = {key: SMALL.get(key, value) for key, value in measurement.options.items()}
@@ -109,7 +118,7 @@ def test_each_row_has_its_figure_from_the_workload_it_names(
     assert figures.get("finished", SMALL["waits"]) == SMALL["waits"]
 
 
-@pytest.mark.parametrize("name", ["one-by-one", "at-once-each", "waits", "waits-file"])
+@pytest.mark.parametrize("name", ["one-by-one", "at-once-each", "checkpoints", "signals", "waits", "waits-file"])
 def test_the_floor_has_the_figures_it_is_compared_by(name: str, tmp_path: Path) -> None:
     measurement = measurement_of(name)
     options = {key: SMALL.get(key, value) for key, value in measurement.options.items()}

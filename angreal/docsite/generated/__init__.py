@@ -44,6 +44,7 @@ GENERATORS: Mapping[str, Callable[[Path], str]] = {
     "figures-machine": benchmarks.machine,
     "figures-memory": benchmarks.memory_plot,
     "figures-packages": benchmarks.packages_table,
+    "figures-signals": benchmarks.signals_table,
     "figures-targets": benchmarks.targets,
     "figures-waits": benchmarks.waits_table,
     "json-mends": mend_reference,

@@ -15,11 +15,12 @@ from docsite.diagrams.ranges import Group, Range, draw_ranges
 from docsite.generated.tables import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "recorded.json"
 
 _ABOUT_PACKAGES = ("discovery", "build-large")
+_ABOUT_SIGNALS = ("checkpoints", "signals", "recovery")
 _KILO = 1000
 _NO_BREAK = "&nbsp;"
 
@@ -55,6 +56,15 @@ def waits_table(_docs: Path) -> str:
 
 def packages_table(_docs: Path) -> str:
     """Return what the work on packages takes, beside what it may take."""
+    return _aimed(_ABOUT_PACKAGES)
+
+
+def signals_table(_docs: Path) -> str:
+    """Return what checkpoints, signals and the recovery from a crash take, beside what they may take."""
+    return _aimed(_ABOUT_SIGNALS)
+
+
+def _aimed(measurements: Sequence[str]) -> str:
     rows = [
         (
             row["text"].removeprefix("… "),
@@ -63,7 +73,7 @@ def packages_table(_docs: Path) -> str:
             _written(row["target"], row["unit"]),
         )
         for row in _rows()
-        if row["measurement"] in _ABOUT_PACKAGES and row["target"] is not None
+        if row["measurement"] in measurements and row["target"] is not None
     ]
     return table(("work", "measured", "floor", "may take"), rows)
 
