@@ -169,7 +169,7 @@ async def at_once(
 
 async def commits(folder: Path, *, commits: int, **_other: int) -> dict[str, float]:
     """Commit single rows, one after another; return the seconds of one."""
-    async with _writing_to(folder) as writer:
+    async with _writing_to(folder, "fast") as writer:
         for number in range(commits // 10):
             await writer.commit([(_NEW_EVENT, ("warm-up", str(number), "done", time.time()))])
         began = time.perf_counter()
@@ -190,7 +190,7 @@ async def signals(folder: Path, *, waits: int, sent: int, **_other: float) -> di
         sent_at = await signal
         each.append(time.monotonic() - sent_at)
 
-    async with _writing_to(folder) as writer:
+    async with _writing_to(folder, "fast") as writer:
         resident = resident_bytes()
         expected: list[asyncio.Future[float]] = [asyncio.Future() for _ in range(waits)]
         waiting = [asyncio.create_task(wait(signal)) for signal in expected]
