@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import re
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from cloacina import AsyncRunner
+from cloacina import AsyncRunner, Client
 from cloacina.observe import Stretch, StretchKind, read_stretches
 from cloacina.store import Database, queries
 
@@ -157,6 +161,80 @@ def waits_while_another_works(task: str, stretches: list[Stretch]) -> bool:
 
 def overlaps(wait: Stretch, other: Stretch) -> bool:
     return other.task_id != wait.task_id and other.start < wait.end and wait.start < other.end
+
+
+class Model(ThreadingHTTPServer):
+    """A model that charges once for each key, and holds back an answer until it is told to give it."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Asked)
+        self.requests: list[str] = []
+        self.charged: dict[str, str] = {}
+        self.has_come = threading.Semaphore(0)
+        self.may_answer = threading.Semaphore(0)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class Asked(BaseHTTPRequestHandler):
+    server: Model
+
+    def do_POST(self) -> None:
+        key = self.headers["Idempotency-Key"]
+        prompt = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["prompt"]
+        self.server.requests.append(key)
+        answer = self.server.charged.setdefault(key, f"<{prompt.split()[0]}>")
+        self.server.has_come.release()
+        self.server.may_answer.acquire(timeout=60)
+        body = json.dumps({"answer": answer}).encode()
+        with suppress(OSError):  # Who asked may have been killed.
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_agent_that_is_killed_twice_pays_for_no_answer_twice(tmp_path: Path) -> None:
+    database, model = tmp_path / "essays.db", Model()
+    program = [sys.executable, str(EXAMPLES / "agent.py"), str(database), "tea", model.url]
+
+    def begin() -> subprocess.Popen[str]:
+        return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+
+    with begin() as agent:
+        assert model.has_come.acquire(timeout=60)
+        model.may_answer.release()
+        assert model.has_come.acquire(timeout=60)  # The draft is paid for, and its answer is on its way.
+        agent.kill()
+    model.may_answer.release()
+    with begin() as agent, Client(database) as client:
+        assert model.has_come.acquire(timeout=60)
+        model.may_answer.release()
+        while not (questions := client.questions()):
+            assert agent.poll() is None
+            time.sleep(0.01)
+        agent.kill()
+        client.answer(questions[0].id, "Shorten", by="ada")
+    with begin() as agent:
+        assert model.has_come.acquire(timeout=60)
+        model.may_answer.release()
+        output, errors = agent.communicate(timeout=60)
+
+    assert (agent.returncode, output, errors) == (0, "goes on\n<Shorten>\n", "")
+    names = [key.rpartition(":")[2] for key in model.requests]
+    assert names == ["outline", "draft", "draft", "revision"]
+    assert model.requests[1] == model.requests[2]
+    assert [key.rpartition(":")[2] for key in model.charged] == ["outline", "draft", "revision"]
+    model.shutdown()
+    model.server_close()
 
 
 def test_inbox_program_is_short() -> None:
