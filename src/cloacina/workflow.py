@@ -242,8 +242,8 @@ def _checked_merge(merge: object) -> Merge:
 
 
 def _checked_on_change(on_change: object) -> OnChange:
-    if isinstance(on_change, str) and on_change in ("match", "fail", "restart"):
-        return cast("OnChange", on_change)
+    if on_change in ("match", "fail", "restart"):
+        return on_change
     raise InvalidOption(f"on_change is {on_change!r}. Expected 'match', 'fail' or 'restart'")
 
 
