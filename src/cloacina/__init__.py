@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from cloacina.cancellation import Cancellation
 from cloacina.context import Context
 from cloacina.errors import (
     CloacinaError,
@@ -98,6 +99,7 @@ __all__ = [
     "At",
     "BlockingExecution",
     "BlockingTaskHandle",
+    "Cancellation",
     "Client",
     "ClientExecution",
     "CloacinaError",

@@ -179,7 +179,7 @@ class Engine(EngineLife):
         if run.is_over or run.status.is_final:
             return False
         self._refuse_unless_open()
-        run.cancel()
+        run.cancel_for_user(None)
         return True
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

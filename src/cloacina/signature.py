@@ -64,8 +64,8 @@ def read_signature(function: Callable[..., Any], name: str) -> TaskSignature:
     _refuse_other_kinds(function, name)
     parameters = _parameters(function, name)
     namespace = _namespace(function)
-    is_async = _is_coroutine_function(function)
-    is_wrapped_async = not is_async and _is_coroutine_function(inspect.unwrap(_unbind(function)))
+    is_async = is_coroutine_function(function)
+    is_wrapped_async = not is_async and is_coroutine_function(inspect.unwrap(_unbind(function)))
     handle = _handle_parameter(parameters, namespace, name, is_async=is_async or is_wrapped_async)
     others = [parameter for parameter in parameters if parameter is not handle]
     _check_context(others, name)
@@ -117,7 +117,8 @@ def _body(function: Callable[..., Any]) -> Callable[..., Any]:
     return type(function).__call__
 
 
-def _is_coroutine_function(function: Callable[..., Any]) -> bool:
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Return whether a function, or what an object is called by, is `async def`."""
     return inspect.iscoroutinefunction(_body(function))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, overload
 
 from cloacina.errors import InvalidName, InvalidOption, InvalidTask, InvalidTaskResult
 from cloacina.handle import return_task_handle, take_task_handle
+from cloacina.on_cancel import read_on_cancel
 from cloacina.retry import NO_RETRY, RetryPolicy, seconds
 from cloacina.signature import read_signature
 from cloacina.source_snapshot import take_snapshot
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from cloacina.context import Context
+    from cloacina.on_cancel import OnCancel
     from cloacina.source_snapshot import SourceSnapshot
 
 __all__ = ["Dependency", "RetryPolicy", "TaskDefinition", "check_name", "seconds", "task", "task_definition"]
@@ -54,6 +56,7 @@ class TaskDefinition:
         requires_handle: Whether it takes a handle.
         handle_parameter: The name of the parameter that takes the handle, or None.
         heartbeat_timeout: For how many seconds an attempt may hold a slot without a heartbeat, or None for no limit.
+        on_cancel: What cleans up when a user has cancelled it, or None.
         snapshot: What its version is a hash of: its code, and what that is bound to, as it was decorated.
     """
 
@@ -69,6 +72,7 @@ class TaskDefinition:
     snapshot: SourceSnapshot = field(repr=False)
     _call: Callable[..., Any] = field(repr=False)
     heartbeat_timeout: float | None = None
+    on_cancel: OnCancel | None = None
 
     async def run(self, context: Context) -> None:
         """Run the body of an async task.
@@ -127,6 +131,7 @@ def task(
     retry: RetryPolicy | None = None,
     timeout: float | timedelta | None = None,
     heartbeat_timeout: float | timedelta | None = None,
+    on_cancel: Callable[..., Any] | None = None,
     description: str | None = None,
 ) -> Callable[[_FunctionT], _FunctionT]: ...
 
@@ -140,6 +145,7 @@ def task(
     retry: RetryPolicy | None = None,
     timeout: float | timedelta | None = None,
     heartbeat_timeout: float | timedelta | None = None,
+    on_cancel: Callable[..., Any] | None = None,
     description: str | None = None,
 ) -> Callable[..., Any]:
     """Make a function a task. Inside of a workflow's `with` block, the task becomes one of that workflow.
@@ -161,6 +167,10 @@ def task(
             Waits do not count.
         heartbeat_timeout: For how many seconds, or a timedelta, an attempt may hold a slot without a heartbeat. The
             time begins with the attempt, with each `handle.heartbeat()`, and with the end of each wait.
+        on_cancel: A function, `def` or `async def`, that cleans up the outside world when a user has cancelled the
+            execution after the task had begun: `on_cancel(context)`, or `on_cancel(context, cancellation)` for what the
+            task has left (`Cancellation`). It is called when the body has ended, with a slot; not when the runner is
+            left or its process dies. It may take as long as `timeout` allows, or a minute.
         description: What the task is for, in a line. By default the first line of the docstring.
 
     Returns:
@@ -197,7 +207,7 @@ def task(
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        definition = _define(function, id, dependencies, retry, timeout, heartbeat_timeout, description)
+        definition = _define(function, id, dependencies, retry, timeout, heartbeat_timeout, on_cancel, description)
         try:
             setattr(function, _ATTRIBUTE, definition)
         except AttributeError as error:
@@ -255,6 +265,7 @@ def _define(
     retry: RetryPolicy | None,
     timeout: float | timedelta | None,
     heartbeat_timeout: float | timedelta | None,
+    on_cancel: Callable[..., Any] | None,
     description: str | None,
 ) -> TaskDefinition:
     given = cast("object", function)
@@ -277,6 +288,7 @@ def _define(
         retry=_retry_policy(retry),
         timeout=None if timeout is None else _timeout(timeout, "timeout"),
         heartbeat_timeout=_heartbeat_timeout(heartbeat_timeout, signature.handle_parameter),
+        on_cancel=None if on_cancel is None else read_on_cancel(on_cancel, str(name)),
         description=description if description is not None else _first_line(function),
         is_async=signature.is_async,
         requires_handle=signature.handle_parameter is not None,

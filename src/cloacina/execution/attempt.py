@@ -23,7 +23,7 @@ from cloacina.execution.outcome import CANCELLED
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
 from cloacina.membrane import Log
-from cloacina.store.changes import signal_state
+from cloacina.store.changes import CLEANS_UP, signal_state
 from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
 
 if TYPE_CHECKING:
@@ -208,6 +208,11 @@ class Attempt:
         return self._is_cancelled or self._is_timed_out
 
     @property
+    def is_async(self) -> bool:
+        """Whether the body goes on with the event loop, and not in a thread."""
+        return self.task.definition.is_async
+
+    @property
     def is_at_work(self) -> bool:
         """Whether its body does something now: it is in no wait, or cleans up after it was stopped."""
         return not self._has_ended and (self.task.sub_status is SubStatus.ACTIVE or self.is_stopped)
@@ -218,11 +223,14 @@ class Attempt:
         """Queue for a slot, and run when it is granted."""
         self.resources.slots.claim(self.token, self)
 
-    def cancel(self) -> None:
+    def cancel(self, *, is_patient: bool = False) -> None:
         """End the attempt.
 
         One in the queue ends at once. An async body is cancelled where it awaits, and ends when it has cleaned up. A
         blocking body is given up at once, learns of it at its next handle call, and keeps its slot until it returns.
+
+        Args:
+            is_patient: Whether a blocking body is waited for as well, because something is to follow it.
         """
         if self._has_ended or self._is_cancelled:
             return
@@ -241,7 +249,7 @@ class Attempt:
             self._shield.cancel()
         if self._is_left:
             self._outcome = CANCELLED  # For when the body has ended, in a thread as well.
-        elif not self.task.definition.is_async:
+        elif not self.task.definition.is_async and not is_patient:
             self._give_up(CANCELLED)
 
     def leave(self) -> None:
@@ -297,7 +305,9 @@ class Attempt:
         task.status = TaskStatus.RUNNING
         task.sub_status = SubStatus.ACTIVE
         changes.append(task.state())
-        changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot))
+        # Whoever cancels the execution while nobody runs it has to know that something is to be cleaned up.
+        detail = None if task.definition.on_cancel is None else CLEANS_UP
+        changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot, detail))
         if not task.is_suspect:
             self._start_clock()
             self._start_body()

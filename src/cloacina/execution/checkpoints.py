@@ -39,6 +39,10 @@ class Checkpoints:
         self._open.clear()
         self._unasked = set(self._stored)
 
+    def done(self) -> list[tuple[tuple[str, str], str]]:
+        """Return name and key of those that have a result, and the result, JSON."""
+        return [(place, text) for place, text in self._stored.items() if text is not None]
+
     def unasked(self) -> list[tuple[str, str]]:
         """Return name and key of those that earlier runs of the body have left, and this one has not entered."""
         return sorted(self._unasked)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import anyio.lowlevel
 
+from cloacina.cancellation import idempotency_key
 from cloacina.context import decode, encode
 from cloacina.errors import ConcurrentWait, HandleConsumed
 from cloacina.execution.ids import new_id
@@ -209,9 +210,7 @@ class EngineTaskHandle:
 
     def idempotency_key(self, name: str, key: str | None = None) -> str:
         """Return a key that is the same each time the task is run: see `TaskHandle.idempotency_key`."""
-        check_name(name, "an idempotency key")
-        task_execution_id = self.task_execution_id()
-        return f"{task_execution_id}:{name}" if key is None else f"{task_execution_id}:{name}:{key}"
+        return idempotency_key(self.task_execution_id(), name, key)
 
     def heartbeat(self, details: Any = None) -> None:
         """Tell that the task goes on: see `TaskHandle.heartbeat`."""

@@ -17,6 +17,7 @@ from cloacina.execution.turns import take_portion
 from cloacina.large_json import LARGE_TEXT
 from cloacina.membrane import Log
 from cloacina.scheduling.changed_code import unused_answers
+from cloacina.scheduling.clean_up import CleanUps, is_to_be_cleaned_up
 from cloacina.scheduling.contexts import Contexts, nothing_written
 from cloacina.scheduling.failure import error_record
 from cloacina.scheduling.judging import judge
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from cloacina.execution.resources import Resources
     from cloacina.execution.waiting.timers import Timer
     from cloacina.scheduling.changed_code import ChangedTask
+    from cloacina.scheduling.clean_up import CleanUp
     from cloacina.scheduling.contexts import Seen
     from cloacina.scheduling.merging import ContextMerger
     from cloacina.store.changes import Change, Unit
@@ -117,6 +119,7 @@ class ExecutionRun:
     __slots__ = (
         "_attempts",
         "_cancelled_by",
+        "_clean_ups",
         "_context",
         "_contexts",
         "_created_at",
@@ -205,6 +208,8 @@ class ExecutionRun:
         self._finished_at = 0.0
         # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
         self._verdict: ExecutionStatus | None = None
+        # What is cleaned up behind it, once a user has cancelled it.
+        self._clean_ups: CleanUps | None = None
         # The changes that store the end of one that failed as a whole.
         self._end: Unit | None = None
         self._waiters: list[OneShot[None]] | None = None
@@ -257,14 +262,17 @@ class ExecutionRun:
     def _go_on_with(self, steps: Iterator[object]) -> None:
         self._resources.call_next_turn(partial(self._go_through, steps))
 
+    def store_new_tasks(self) -> None:
+        """Store the tasks that its workflow did not have before: first of all, when the claim is committed."""
+        if self._restored is not None and self._restored.changes:
+            self._resources.write(self._restored.changes)
+
     @_fails_alone
     def take_up(self) -> None:
         """Go on where another runner, or this one's process before, has left; called when the claim is committed."""
         restored, self._restored = self._restored, None
         if restored is None:
             return
-        if restored.changes:
-            self._resources.write(restored.changes)
         if restored.failure is not None:
             raise restored.failure
         for task in self.tasks:
@@ -394,7 +402,7 @@ class ExecutionRun:
         if outcome.status is TaskStatus.COMPLETED:
             self._complete(position, outcome, now, slot)
         elif outcome.error is None:
-            self._finish_task(task, TaskStatus.CANCELLED, now, slot)
+            self._cancelled(task, attempt.base, now, slot)
         elif outcome.delay is None or self._verdict is not None:
             self._fail(position, outcome.error, now, slot)
         else:
@@ -576,9 +584,7 @@ class ExecutionRun:
         if signal.kind in {SignalKind.SIGNAL, SignalKind.ANSWER}:
             self._shared.inbox.deliver([Signal(signal.id, signal.name, signal.payload, signal.sender)])
         elif not self._shared.inbox.is_told(signal.id) and not self.status.is_final:
-            # It has taken effect when the end is stored: if the process dies before, the next one cancels.
-            self._cancelled_by = signal.id
-            self.cancel()
+            self.cancel_for_user(signal.id)
 
     def cancel(self) -> None:
         """Cancel what has not ended; the execution ends when every async body has cleaned up."""
@@ -586,6 +592,56 @@ class ExecutionRun:
             return
         self._verdict = ExecutionStatus.CANCELLED
         self._stop()
+
+    def cancel_for_user(self, signal_id: str | None) -> None:
+        """Cancel because a user asked for it: what tasks have begun in the outside world is cleaned up.
+
+        Args:
+            signal_id: The message that asks for it, if it came by one.
+        """
+        if self._verdict is None and not self.status.is_final and any(map(is_to_be_cleaned_up, self.tasks)):
+            self._clean_ups = CleanUps(self._resources, self._variables, self._is_clean)
+            if signal_id is None:
+                # As if it had come by a message, so that the next process knows of it if this one dies.
+                signal_id, now = new_id(), self._resources.clock.time()
+                self._shared.inbox.is_told(signal_id)  # It will come back from the store.
+                self._resources.write((changes.new_signal(signal_id, self.id, SignalKind.CANCEL, "", None, now),))
+        if signal_id is not None:
+            # It has taken effect when the end is stored: if the process dies before, the next one cancels.
+            self._cancelled_by = signal_id
+        self.cancel()
+
+    def _cancelled(self, task: TaskExecution, base: Mapping[str, str] | None, now: float, slot: int | None) -> None:
+        """End a task that was cancelled; clean up behind it first, if there is something to."""
+        clean_ups = self._clean_ups
+        if clean_ups is None or self._verdict is not ExecutionStatus.CANCELLED or not is_to_be_cleaned_up(task):
+            self._finish_task(task, TaskStatus.CANCELLED, now, slot)
+        elif base is not None:
+            clean_ups.start(task, base)
+        elif self.workflow.graph.dependencies[task.position]:
+            self._see(task.position, self._sees_what_to_clean_up)
+        else:
+            clean_ups.start(task, self._context)
+
+    @_fails_alone
+    def _sees_what_to_clean_up(self, position: int, seen: Seen) -> None:
+        if self._clean_ups is not None:
+            self._clean_ups.start(self.tasks[position], seen.values)
+
+    @_fails_alone
+    def _is_clean(self, task: TaskExecution, error: ErrorRecord | None) -> None:
+        """End a task whose clean-up has ended; what that raised changes nothing of it."""
+        if self._is_left:  # Another runner does it again.
+            self._body_is_left()
+            return
+        now = self._resources.clock.time()
+        detail = None
+        if error is not None:
+            detail = json.dumps({"error": in_a_line(error)})
+            self._log(logger.error, "on_cancel of task %(task)r failed: %(error)s", task, error)
+        self._resources.write((task.event(EventType.TASK_CLEANED_UP, now, detail=detail),))
+        if not task.status.is_final:
+            self._finish_task(task, TaskStatus.CANCELLED, now)
 
     def fail(self, error: BaseException, task: TaskExecution | None = None) -> None:
         """End the execution as Failed for a reason that is not its tasks': neither engine nor store can go on with it.
@@ -635,9 +691,11 @@ class ExecutionRun:
     def _stop_each(self, broken: TaskExecution | None, now: float) -> Iterator[None]:
         for task in self.tasks:
             if (attempt := self._attempts.get(task.position)) is not None:
-                attempt.cancel()
+                attempt.cancel(is_patient=self._clean_ups is not None and is_to_be_cleaned_up(task))
+            elif task is broken and not task.status.is_final:
+                self._finish_task(task, TaskStatus.FAILED, now)
             elif not task.status.is_final:
-                self._finish_task(task, TaskStatus.FAILED if task is broken else TaskStatus.CANCELLED, now)
+                self._cancelled(task, None, now, None)
             yield
 
     def _end_with(self, unit: Unit, now: float) -> None:
@@ -734,29 +792,31 @@ class ExecutionRun:
         for timer in (self._retries or {}).values():
             self._resources.timers.disarm(timer)
         self._retries = None
-        for attempt in list(self._attempts.values()):
-            attempt.leave()
+        for body in list(self.bodies):
+            body.leave()
         self._body_is_left()
         self.wake()
 
     def _body_is_left(self) -> None:
-        if not self._attempts:
+        if not any(self.bodies):
             self._owner.run_ended(self)
 
     @property
     def is_being_cancelled(self) -> bool:
-        """Whether somebody has cancelled it, and it has not ended yet."""
-        return self._verdict is ExecutionStatus.CANCELLED and not self.has_ended
+        """Whether somebody has cancelled it, it has not ended yet, and there is nothing to clean up behind it."""
+        return self._verdict is ExecutionStatus.CANCELLED and not self.has_ended and self._clean_ups is None
 
     @property
-    def attempts(self) -> Iterable[Attempt]:
-        """Its attempts that have not ended."""
-        return self._attempts.values()
+    def bodies(self) -> Iterable[Attempt | CleanUp]:
+        """Its attempts, and what cleans up behind others, as far as that has not ended."""
+        return (
+            self._attempts.values() if self._clean_ups is None else [*self._attempts.values(), *self._clean_ups.running]
+        )
 
     @property
     def unfinished(self) -> list[str]:
         """The ids of the tasks with an attempt that has not ended: when it is cancelled, those that clean up."""
-        return [self.tasks[position].definition.id for position in self._attempts]
+        return [body.task.definition.id for body in self.bodies]
 
     @property
     def is_going_on(self) -> bool:

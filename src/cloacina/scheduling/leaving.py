@@ -104,7 +104,7 @@ class Leaving:
     async def _wait_for_bodies(self) -> None:
         scheduler, resources = self._scheduler, self._resources
         resources.slots.stop(scheduler.look)
-        at_work = [each for run in scheduler.runs for each in run.attempts if each.is_at_work]
+        at_work = [each for run in scheduler.runs for each in run.bodies if each.is_at_work]
         if not at_work:
             return
         timer = resources.timers.call_after(self._grace, self.hasten)

@@ -202,6 +202,7 @@ class Scheduler:
         self._runs[run.id] = run
         if not is_own:
             self._taken_up.add(run.id)
+        run.store_new_tasks()
         self.deliver(stored.signals)
         run.take_up()
 
@@ -281,7 +282,7 @@ class Scheduler:
         kept = [
             run.id
             for run in runs
-            if any(each.is_at_work and (is_loop_alive or not each.task.definition.is_async) for each in run.attempts)
+            if any(each.is_at_work and (is_loop_alive or not each.is_async) for each in run.bodies)
         ]
         return Remains(kept, [run.id for run in runs if run.is_being_cancelled])
 

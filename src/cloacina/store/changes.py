@@ -60,6 +60,9 @@ _TYPE_IN_EVENT = 4
 STATES = frozenset({EXECUTION_STATE, EXECUTION_OWNER, TASK_STATE, HEARTBEAT, WAIT_STATE, WAIT_ENDED, SIGNAL_STATE})
 """The kinds that replace the state of a row; the row's id is their last parameter."""
 
+CLEANS_UP = '{"on_cancel":true}'
+"""The detail of the event that tells of the start of a task which cleans up behind its cancellation."""
+
 _PENDING = ExecutionStatus.PENDING._value_
 
 

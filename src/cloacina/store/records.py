@@ -160,6 +160,8 @@ class EventType(StrEnum):
     """The task will never start, because a task that it depends on did not complete."""
     TASK_CANCELLED = "task_cancelled"
     """The task was cancelled."""
+    TASK_CLEANED_UP = "task_cleaned_up"
+    """The `on_cancel` function of a task has ended, or its time was up; `detail` has its error."""
     SLOT_KEPT = "slot_kept"
     """The attempt timed out, and its thread goes on holding the slot until it ends."""
     SLOT_FREED = "slot_freed"

@@ -200,7 +200,7 @@ def answer(connection: Connection, question_id: str, message: Message, value: st
 
 
 def cancel(connection: Connection, target: Target, message: Message, database: Path | None) -> Outcome:
-    """Cancel an execution that nobody owns, or ask its owner to.
+    """Cancel an execution that nobody owns, or ask its owner to; if tasks are to clean up, the next that it has.
 
     Args:
         connection: In a transaction that writes.
@@ -221,6 +221,9 @@ def cancel(connection: Connection, target: Target, message: Message, database: P
         return _ask(connection, found, SignalKind.CANCEL, message, None)
     from cloacina.store import unowned  # noqa: PLC0415 - it needs SQLAlchemy, and nothing else here does
 
+    if unowned.is_cleaned_up_behind(connection, found.id):
+        outcome = _ask(connection, found, SignalKind.CANCEL, message, None)
+        return outcome._replace(wake=wake_addresses(connection)) if outcome.is_new else outcome
     unowned.cancel(connection, found.id, message.at)
     return Outcome(found.id, is_new=True)
 

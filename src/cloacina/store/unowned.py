@@ -61,6 +61,15 @@ def cancel(connection: Connection, execution_id: str, now: float) -> None:
     connection.execute(insert(execution_events), events)
 
 
+def is_cleaned_up_behind(connection: Connection, execution_id: str) -> bool:
+    """Return whether a task has begun and not ended that has something to clean up when it is cancelled."""
+    tasks, events = task_executions, execution_events
+    unfinished = (tasks.c.execution_id == execution_id) & tasks.c.status.in_(_UNFINISHED_TASK)
+    begun = (events.c.execution_id == execution_id) & (events.c.type == EventType.TASK_STARTED.value)
+    begun &= events.c.detail.is_not(None) & events.c.task_execution_id.in_(select(tasks.c.id).where(unfinished))
+    return connection.execute(select(events.c.number).where(begun)).first() is not None
+
+
 def reopen(connection: Connection, execution_id: str, context: str | None, now: float) -> None:
     """Let an execution that has ended go on: it belongs to nobody, and what had not completed is as if it were new.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from cloacina.cancellation import Cancellation, idempotency_key
 from cloacina.context import decode, encode
 from cloacina.errors import ConcurrentWait, ConditionError, HandleConsumed, WaitTimeout
 from cloacina.execution.waiting.answers import NoAnswer
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from cloacina.handle import Condition
     from cloacina.polling import PollPolicy
     from cloacina.testing.polling import Calls
+
+EXECUTION_ID = "00000000-0000-7000-8000-000000000001"
+"""The id that the execution of a stand-in has."""
 
 TASK_EXECUTION_ID = "00000000-0000-7000-8000-000000000000"
 """The id that a stand-in gives, unless a test says otherwise."""
@@ -77,9 +81,7 @@ class RecordingHandle:
 
     def idempotency_key(self, name: str, key: str | None = None) -> str:
         """Return the key: see `TaskHandle.idempotency_key`."""
-        check_name(name, "an idempotency key")
-        task_execution_id = self.task_execution_id()
-        return f"{task_execution_id}:{name}" if key is None else f"{task_execution_id}:{name}:{key}"
+        return idempotency_key(self.task_execution_id(), name, key)
 
     def heartbeat(self, details: Any = None) -> None:
         """Note the heartbeat: see `TaskHandle.heartbeat`."""
@@ -93,6 +95,11 @@ class RecordingHandle:
     def last_heartbeat(self) -> Any:
         """What heartbeats told last: see `TaskHandle.last_heartbeat`."""
         return self._last_heartbeat
+
+    def cancellation(self) -> Cancellation:
+        """Return what the task has left so far, for a test of its `on_cancel` function."""
+        steps = {place: decode(text) for place, text in self.world.results()}
+        return Cancellation(EXECUTION_ID, self._task_execution_id, self._attempt, self._last_heartbeat, steps)
 
     def enter(self, name: str, key: str | None) -> Checkpoint:
         """Return a checkpoint to be left again."""

@@ -106,6 +106,10 @@ class World:
         """Return what a checkpoint has come to, JSON; None before it is done."""
         return self._results.get((step.name, step.key))
 
+    def results(self) -> list[tuple[tuple[str, str], str]]:
+        """Return name and key of each checkpoint that is done, and what it came to, JSON."""
+        return list(self._results.items())
+
     def keep(self, step: Checkpoint, model: Any, value: Any) -> str:
         """Keep what a checkpoint has come to, and return it as JSON."""
         text = step.encode(model, value)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
-_OPTIONS: Final = ("id", "dependencies", "retry", "timeout", "description")
+_OPTIONS: Final = ("id", "dependencies", "retry", "timeout", "heartbeat_timeout", "on_cancel", "description")
 _REPORTED: Final = Unknown(is_reported=True)
 
 

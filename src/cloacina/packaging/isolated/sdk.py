@@ -15,6 +15,7 @@ import cloacina
 
 SDK_MODULES: Final = (
     "__init__.py",
+    "cancellation.py",
     "canonical_json.py",
     "context.py",
     "errors",
@@ -23,6 +24,7 @@ SDK_MODULES: Final = (
     "json_mends.py",
     "large_json.py",
     "membrane",
+    "on_cancel.py",
     "polling.py",
     "retry.py",
     "secret_fields.py",
