@@ -182,15 +182,15 @@ class Model(ThreadingHTTPServer):
 
 
 class Asked(BaseHTTPRequestHandler):
-    server: Model
-
     def do_POST(self) -> None:
+        model = self.server
+        assert isinstance(model, Model)
         key = self.headers["Idempotency-Key"]
         prompt = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["prompt"]
-        self.server.requests.append(key)
-        answer = self.server.charged.setdefault(key, f"<{prompt.split()[0]}>")
-        self.server.has_come.release()
-        self.server.may_answer.acquire(timeout=60)
+        model.requests.append(key)
+        answer = model.charged.setdefault(key, f"<{prompt.split()[0]}>")
+        model.has_come.release()
+        model.may_answer.acquire(timeout=60)
         body = json.dumps({"answer": answer}).encode()
         with suppress(OSError):  # Who asked may have been killed.
             self.send_response(200)
@@ -198,7 +198,7 @@ class Asked(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name above
         """Print nothing."""
 
 
