@@ -7,10 +7,11 @@ import logging
 import os
 import random
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,7 +22,16 @@ from tests.chaos.effects import Effects
 from tests.chaos.points import die_at
 from tests.chaos.workflows import Script, make_workflow
 
-from cloacina import AsyncRunner, Client, ExecutionEnded, QuestionClosed, Runner, UnknownExecution, UnknownQuestion
+from cloacina import (
+    AsyncRunner,
+    Client,
+    ExecutionEnded,
+    QuestionClosed,
+    Runner,
+    RunnerClosed,
+    UnknownExecution,
+    UnknownQuestion,
+)
 from cloacina.errors import StoreError
 from cloacina.execution.slots import SlotPool
 from cloacina.scheduling import claiming, execution_run
@@ -103,30 +113,36 @@ def run(place: Place, face: Face, works: list[Work], death: tuple[str, int] | No
         die_at(*death)
     effects = Effects(place.effects)
     mixed = make_workflow(effects)
+    options: dict[str, Any] = {"max_concurrent_tasks": place.slots, "on_exit": "leave", "grace": 0.1}
     if face == "blocking":
-        with Runner(place.database, max_concurrent_tasks=place.slots) as runner:
+        with Runner(place.database, **options) as runner:
             slots = runner._runner._engine._resources.slots
             with _dying():
-                runner.register(mixed)
                 for work in works:
                     runner.submit(mixed, work.context, key=work.target[1])
-            while not place.stop.exists():
-                time.sleep(LOOK_SECONDS)
+            threading.Thread(target=_stop_when_told, args=(place, runner.stop), daemon=True).start()
+            runner.serve(mixed)
         _check(slots)
         return
 
     async def main() -> None:
-        async with AsyncRunner(place.database, max_concurrent_tasks=place.slots) as runner:
+        async with AsyncRunner(place.database, **options) as runner:
             slots = runner._engine._resources.slots
             with _dying():
-                runner.register(mixed)
                 for work in works:
                     await runner.submit(mixed, work.context, key=work.target[1])
-            while not place.stop.exists():
-                await anyio.sleep(LOOK_SECONDS)
+            threading.Thread(target=_stop_when_told, args=(place, runner.stop), daemon=True).start()
+            await runner.serve(mixed)
         _check(slots)
 
     anyio.run(main, backend=face)
+
+
+def _stop_when_told(place: Place, stop: Callable[[], None]) -> None:
+    while not place.stop.exists():
+        time.sleep(LOOK_SECONDS)
+    with suppress(RunnerClosed):  # It was told to by a signal, in the meantime.
+        stop()
 
 
 @contextmanager

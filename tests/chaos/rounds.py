@@ -196,7 +196,7 @@ class _Course:
         if blow == "kill":
             self._end(pid, signal.SIGKILL)
         elif blow == "terminate":
-            self._end(pid, signal.SIGTERM)
+            self._terminate(pid)
         elif blow == "stop":
             self._stop(pid)
         elif blow == "lock":
@@ -206,6 +206,17 @@ class _Course:
         elif self._clients:
             self._end(next(iter(self._clients)), signal.SIGKILL)
             self._start_client()
+
+    def _terminate(self, pid: int) -> None:
+        """Let a runner be left: what it has is free for others when it ends."""
+        if self._has_ended(pid):
+            return
+        os.kill(pid, signal.SIGTERM)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not self._has_ended(pid):
+            if time.monotonic() > until:
+                raise Failed(f"runner {pid} is not left")
+            time.sleep(_LOOK_SECONDS)
 
     def _stop(self, pid: int) -> None:
         """Stop a process for a while: it owns what it runs, and goes on with it or dies."""

@@ -53,6 +53,11 @@ class Inbox:
         self._told.add(signal_id)
         return False
 
+    @property
+    def awaited(self) -> frozenset[str]:
+        """The names of the signals that somebody waits for."""
+        return frozenset(self._waiting)
+
     def deliver(self, signals: Iterable[Signal]) -> None:
         """Hand signals to those who wait for them, first come, first served, and keep the others."""
         for signal in signals:

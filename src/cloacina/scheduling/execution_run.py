@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from cloacina.errors import StoreWriteFailed, WorkflowChanged
     from cloacina.execution.event_loop import OneShot
+    from cloacina.execution.inbox import Inbox
     from cloacina.execution.memos import Memos
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
@@ -214,6 +215,11 @@ class ExecutionRun:
         self._end: Unit | None = None
         self._waiters: list[OneShot[None]] | None = None
         self._result: ExecutionResult | None = None
+
+    @property
+    def inbox(self) -> Inbox:
+        """The signals that have not taken effect, and who waits for them."""
+        return self._shared.inbox
 
     # ── From the submission to the start ─────────────────────────────────────────────────────────────────────────────
 

@@ -54,7 +54,8 @@ def take(connection: Connection, runner_id: str, ids: Sequence[str], now: float)
     table = workflow_executions
     connection.execute(update(table).where(table.c.id.in_(ids)).values(runner_id=runner_id))
     # These are over: their tasks stood in the queue for a slot, which is gone.
-    over = (waits.c.phase == WaitPhase.RESUMING.value) & waits.c.execution_id.in_(ids)
+    is_left_open = (waits.c.phase != WaitPhase.ENDED.value) & waits.c.outcome.is_not(None)
+    over = is_left_open & waits.c.execution_id.in_(ids)
     connection.execute(update(waits).where(over).values(phase=WaitPhase.ENDED.value, ended_at=now))
 
 

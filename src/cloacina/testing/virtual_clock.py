@@ -218,6 +218,23 @@ class VirtualClock(Clock):
             if reached in self._settlers:
                 self._settlers.remove(reached)
 
+    async def jump(self) -> bool:
+        """Let virtual time pass until something is due, and return when that has begun; for `cloacina.testing`.
+
+        Returns:
+            False when nothing ever is, or time moves by `advance` only.
+
+        Raises:
+            AssertionError: Time has jumped `max_jumps` times.
+        """
+        if not self._jumps_left:
+            raise self._exhausted()
+        moment = self._next_jump()
+        if moment is None:
+            return False
+        await self.sleep_until(moment / _MICROSECONDS, self._on_this_loop().one_shot())
+        return True
+
     # ── For runners ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def watch(self, loop: EventLoop, is_idle: Callable[[], bool]) -> Callable[[], None]:
@@ -249,12 +266,7 @@ class VirtualClock(Clock):
         finally:
             del self._sleepers[interrupted]
         if not self._jumps_left:
-            message = (
-                f"virtual time has jumped {self._max_jumps} times, by {self.elapsed} in all, and something still waits;"
-                " let its condition come true, give it a timeout=, poll less often, or allow more with"
-                " VirtualClock(max_jumps=…)"
-            )
-            raise AssertionError(message)
+            raise self._exhausted()
 
     def reconsider(self) -> None:
         """Move time, or tell that everything has settled, if nothing else can happen. Called on the loop's thread."""
@@ -307,6 +319,14 @@ class VirtualClock(Clock):
         for woken in self._sleepers:
             if not woken.done():
                 woken.set_result(None)
+
+    def _exhausted(self) -> AssertionError:
+        message = (
+            f"virtual time has jumped {self._max_jumps} times, by {self.elapsed} in all, and something still waits;"
+            " let its condition come true, give it a timeout=, poll less often, or allow more with"
+            " VirtualClock(max_jumps=…)"
+        )
+        return AssertionError(message)
 
     def _on_this_loop(self) -> EventLoop:
         if not self._runners or self._loop is None:
