@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from build_samples import HOST, OTHER_PLATFORM, PYTHON, state_of, write_project
-from cloacina.cli.app import main
+from cloacina.cli import main
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.packaging import read_package
 from package_index import PackageIndex

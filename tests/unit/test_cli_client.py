@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cloacina import QuestionRecord
-from cloacina.cli.database import execution_named
+from cloacina.cli.clients import execution_named
 from cloacina.cli.messages import question_lines
 from cloacina.configuration import read_age
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from cloacina.cli.app import main
+from cloacina.cli.program import main
 
 __all__ = ["main"]

@@ -1,10 +1,7 @@
-"""The program: its commands, its help, and the one place where errors become a line and an exit code."""
+"""The commands of the program, and its help."""
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,12 +18,11 @@ from cloacina.cli.lock import lock
 from cloacina.cli.messages import answer, questions, signal
 from cloacina.cli.new import new
 from cloacina.cli.prune import prune
-from cloacina.cli.refusal import refuse
 from cloacina.cli.run import run
 from cloacina.cli.sign import sign
 from cloacina.cli.submit import submit
 from cloacina.cli.verify import verify
-from cloacina.errors import CloacinaError, CommandError
+from cloacina.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,50 +67,13 @@ def cloacina(
     return ExitCode.OK
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+def run_command(arguments: Sequence[str] | None) -> int:
+    """Run the command that the words of a command line ask for, and return its exit code.
 
-    Args:
-        arguments: What follows the program's name; by default what the process was started with.
-
-    Returns:
-        The exit code, one of `ExitCode`.
+    Raises:
+        CommandError: They ask for none, or not as it is asked for.
     """
-    _open_what_is_closed()
-    for stream in (sys.stdout, sys.stderr):
-        if reconfigure := getattr(stream, "reconfigure", None):
-            # A character that the terminal's encoding lacks must not end a run.
-            reconfigure(errors="backslashreplace")
     try:
-        code = app(args=arguments, prog_name="cloacina", standalone_mode=False)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):
-        # Nobody reads the output any more. Typer, where it sees that first, ends by SystemExit, and nothing else does.
-        # The interpreter flushes at its end once more; that has to go nowhere, and quietly.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OUTPUT_CLOSED
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        return int(app(args=arguments, prog_name="cloacina", standalone_mode=False) or ExitCode.OK)
     except TyperException as problem:
-        return refuse(CommandError(f"{problem.format_message().rstrip('.')}; see 'cloacina --help'."))
-    except CloacinaError as error:
-        return refuse(error)
-    except Exception:  # noqa: BLE001 - nothing else is left that could show it
-        traceback.print_exc()
-        print("error: this is a defect in Cloacina; please report it with the lines above", file=sys.stderr)
-        return ExitCode.DEFECT
-    return int(code or ExitCode.OK)
-
-
-def _open_what_is_closed() -> None:
-    """Let output go nowhere where the process was started without it, as `>&-` does and some services do.
-
-    Python then has no stream, and the next file that is opened would get its number: a database would be what
-    subprocesses read from. Standard input stays missing for who asks for it.
-    """
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            descriptor = os.open(os.devnull, os.O_RDWR)
-            os.set_inheritable(descriptor, True)
-            if name != "stdin":
-                setattr(sys, name, open(descriptor, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open
+        raise CommandError(f"{problem.format_message().rstrip('.')}; see 'cloacina --help'.") from problem

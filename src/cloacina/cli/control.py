@@ -6,13 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cloacina.cli.database import (
-    DEFAULT_DATABASE,
-    DatabaseOption,
-    ExecutionArgument,
-    execution_named,
-    open_client,
-)
+from cloacina.cli.clients import execution_named, open_client
+from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, ExecutionArgument
 from cloacina.cli.json_argument import read_context
 from cloacina.errors import CommandError
 

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloacina.cli.database import (
-    DEFAULT_DATABASE,
-    DatabaseOption,
-    ExecutionArgument,
-    execution_named,
-    open_client,
-)
+from cloacina.cli.clients import execution_named, open_client
+from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, ExecutionArgument
 from cloacina.cli.json_argument import read_json
 from cloacina.cli.json_output import record_document
+from cloacina.cli.plain_signal import PlainSignal
 from cloacina.cli.refusal import plain
 
 if TYPE_CHECKING:
@@ -47,10 +43,7 @@ def signal(
     database: DatabaseOption = DEFAULT_DATABASE,
 ) -> None:
     """Send a signal to an execution, for the task that waits for it, now or later."""
-    value = None if payload is None else read_json(payload, "PAYLOAD")
-    with open_client(database) as client:
-        is_new = client.signal(execution_named(execution), name, value, key=key, sender=by)
-    print("sent" if is_new else "one with that key had been sent before")
+    PlainSignal(execution, name, payload, key, by, database).send()
 
 
 def questions(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, address_of
+from cloacina.cli.clients import address_of
+from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption
 from cloacina.cli.json_argument import read_context
 from cloacina.cli.json_output import print_json
 from cloacina.cli.loading import Target, load_workflow

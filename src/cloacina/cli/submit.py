@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption, open_client
+from cloacina.cli.clients import open_client
+from cloacina.cli.database import DEFAULT_DATABASE, DatabaseOption
 from cloacina.cli.exit_codes import ExitCode
 from cloacina.cli.json_argument import read_context
 from cloacina.cli.json_output import print_json

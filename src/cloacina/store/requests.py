@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from cloacina.canonical_json import decode, is_same_value
 from cloacina.errors import ExecutionEnded, InvalidAnswer, QuestionClosed, UnknownExecution, UnknownQuestion
-from cloacina.json_schema import violation
 from cloacina.store import changes, rendered
 from cloacina.store.claims import is_dead, wake_addresses
 from cloacina.store.lookup import AskedWait, StoredSignal, find
@@ -194,6 +193,8 @@ def answer(connection: Connection, question_id: str, message: Message, value: st
     found = _get(connection, wait.execution_id)
     if (reason := _why_closed(wait, found, message.at)) is not None:
         raise QuestionClosed(f"the question {question['text']!r} is closed: {reason}")
+    from cloacina.json_schema import violation  # noqa: PLC0415 - it imports more than all else that is asked for
+
     if (wrong := violation(decode(value), question["schema"], "answer")) is not None:
         raise InvalidAnswer(f"{wrong}. The question {question['text']!r} stays open")
     return _leave(connection, found, SignalKind.ANSWER, message, question_id, value)
