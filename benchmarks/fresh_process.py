@@ -24,12 +24,22 @@ def least_seconds(folder: Path, programs: Mapping[str, Sequence[str]]) -> dict[s
         folder: Where the cache goes.
         programs: By name, the source and the arguments; `{}` in an argument becomes the number of the run.
     """
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     found: dict[str, list[list[float]]] = {name: [] for name in programs}
     for number in range(_TIMES + 1):
         for name, (program, *arguments) in programs.items():
-            command = [sys.executable, "-c", program, *(argument.format(number) for argument in arguments)]
-            ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-            found[name].append(json.loads(ended.stdout))
+            printed = run_fresh(folder, (program, *(argument.format(number) for argument in arguments)))
+            found[name].append(json.loads(printed))
     return {name: [min(seconds) for seconds in zip(*(runs[1:] or runs), strict=True)] for name, runs in found.items()}
+
+
+def run_fresh(folder: Path, command: Sequence[str]) -> str:
+    """Run a program in a process of its own, and return what it has printed.
+
+    Args:
+        folder: Where its bytecode is cached.
+        command: The source and the arguments.
+    """
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    program = [sys.executable, "-c", *command]
+    return subprocess.run(program, capture_output=True, text=True, check=True, env=environment).stdout

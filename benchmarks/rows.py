@@ -285,6 +285,17 @@ MEASUREMENTS = (
         contestants=("asyncio",),
     ),
     Measurement(
+        "starting",
+        "starting",
+        (
+            Row("a process from its start to its first result and its end, file exists", "first_result", "s", 0.2),
+            Row("… cloacina signal as a whole process", "signal", "s", 0.15),
+            Row("… a Python that does nothing", "python", "s"),
+        ),
+        rounds=3,
+        contestants=("asyncio",),
+    ),
+    Measurement(
         "discovery",
         "discovery",
         (

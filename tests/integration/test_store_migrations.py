@@ -59,7 +59,7 @@ def schema_of(connection: Connection) -> dict[str, object]:
                 " ".join(text.split())
                 for text in re.findall(r"CONSTRAINT [^(]+\([^)]+\)(?: REFERENCES \w+ \(\w+\))?", sql)
             )
-            options = sql.endswith("WITHOUT ROWID"), "AUTOINCREMENT" in sql
+            options = sql.rstrip().endswith("WITHOUT ROWID"), "AUTOINCREMENT" in sql
             found[name] = sorted(column[1:] for column in columns), constraints, options
         else:
             found[name] = " ".join((sql or "").split())

@@ -43,6 +43,7 @@ MEASUREMENTS = [
     "fan-out",
     "freed-slots",
     "loading",
+    "starting",
     "discovery",
     "checkpoints",
     "recovery",

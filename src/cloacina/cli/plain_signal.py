@@ -61,9 +61,8 @@ def read_plain_signal(words: Sequence[str]) -> PlainSignal | None:
         options[name] = value
     if not _FEWEST <= len(arguments) <= _MOST or not _is_text([*arguments, *options.values()]):
         return None
-    execution, name, payload = (*arguments, None)[:_MOST]
-    if execution is None or name is None:
-        return None
+    execution, name, *more = arguments
+    payload = more[0] if more else None
     database = options.get("--database") or os.environ.get("CLOACINA_DATABASE") or DEFAULT_DATABASE
     return PlainSignal(execution, name, payload, options.get("--key"), options.get("--by"), database)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 REVISION: Final = "SELECT cloacina_revision.version_num FROM cloacina_revision"
+NEW_REVISION: Final = "INSERT INTO cloacina_revision (version_num) VALUES (:version_num)"
 NO_REVISION: Final = "UPDATE cloacina_revision SET version_num='' WHERE 0 = 1"
 FIND_BY_ID: Final = (
     "SELECT workflow_executions.id, workflow_executions.status, workflow_executions.runner_id FROM "
@@ -207,4 +208,77 @@ KINDS: Final[tuple[tuple[int, str, str | None], ...]] = (
         ),
         None,
     ),
+)
+SCHEMA: Final = (
+    (
+        "CREATE TABLE runners ( id TEXT NOT NULL, status TEXT NOT NULL, host TEXT NOT NULL, boot_id TEXT, "
+        "pid_namespace INTEGER, pid INTEGER NOT NULL, started_at REAL NOT NULL, seen_at REAL NOT NULL, "
+        "wake_address TEXT, max_concurrent_tasks INTEGER NOT NULL, workflows TEXT NOT NULL, version TEXT NOT "
+        "NULL, CONSTRAINT pk_runners PRIMARY KEY (id) )"
+    ),
+    (
+        "CREATE TABLE workflow_executions ( id TEXT NOT NULL, workflow TEXT NOT NULL, workflow_version TEXT "
+        "NOT NULL, status TEXT NOT NULL, created_at REAL NOT NULL, started_at REAL, finished_at REAL, context"
+        " TEXT NOT NULL, final_context TEXT, error TEXT, runner_id TEXT, idempotency_key TEXT, CONSTRAINT "
+        "pk_workflow_executions PRIMARY KEY (id) )"
+    ),
+    (
+        "CREATE TABLE execution_events ( execution_id TEXT NOT NULL, number INTEGER NOT NULL, "
+        "task_execution_id TEXT, task_id TEXT, type TEXT NOT NULL, at REAL NOT NULL, attempt INTEGER, slot "
+        "INTEGER, detail TEXT, CONSTRAINT pk_execution_events PRIMARY KEY (execution_id, number), CONSTRAINT "
+        "fk_execution_events_execution_id FOREIGN KEY(execution_id) REFERENCES workflow_executions (id) ) "
+        "WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE signals ( seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, "
+        'execution_id TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, payload TEXT, "key" TEXT, sender'
+        " TEXT, sent_at REAL NOT NULL, consumed_at REAL, wait_id TEXT, refusal TEXT, CONSTRAINT uq_signals_id"
+        " UNIQUE (id), CONSTRAINT fk_signals_execution_id FOREIGN KEY(execution_id) REFERENCES "
+        "workflow_executions (id) )"
+    ),
+    (
+        "CREATE TABLE task_executions ( id TEXT NOT NULL, execution_id TEXT NOT NULL, task_id TEXT NOT NULL, "
+        "position INTEGER NOT NULL, status TEXT NOT NULL, sub_status TEXT, attempt INTEGER DEFAULT 0 NOT "
+        "NULL, started_at REAL, finished_at REAL, changes TEXT, error TEXT, due_at REAL, recoveries INTEGER "
+        "DEFAULT 0 NOT NULL, source_version TEXT, heartbeat_at REAL, heartbeat TEXT, CONSTRAINT "
+        "pk_task_executions PRIMARY KEY (id), CONSTRAINT uq_task_executions_execution_id_task_id UNIQUE "
+        "(execution_id, task_id), CONSTRAINT fk_task_executions_execution_id FOREIGN KEY(execution_id) "
+        "REFERENCES workflow_executions (id) )"
+    ),
+    (
+        'CREATE TABLE checkpoints ( task_execution_id TEXT NOT NULL, name TEXT NOT NULL, "key" TEXT NOT NULL,'
+        " value TEXT, attempt INTEGER NOT NULL, source_version TEXT, created_at REAL NOT NULL, CONSTRAINT "
+        'pk_checkpoints PRIMARY KEY (task_execution_id, name, "key"), CONSTRAINT '
+        "fk_checkpoints_task_execution_id FOREIGN KEY(task_execution_id) REFERENCES task_executions (id) ) "
+        "WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE waits ( id TEXT NOT NULL, execution_id TEXT NOT NULL, task_execution_id TEXT NOT NULL, "
+        "task_id TEXT NOT NULL, kind TEXT DEFAULT 'condition' NOT NULL, name TEXT DEFAULT '' NOT NULL, "
+        "ordinal INTEGER DEFAULT 1 NOT NULL, attempt INTEGER DEFAULT 1 NOT NULL, phase TEXT NOT NULL, "
+        "started_at REAL NOT NULL, deadline REAL, due_at REAL, question TEXT, poll_interval_ms INTEGER, polls"
+        " INTEGER DEFAULT 0 NOT NULL, next_poll_at REAL, errors INTEGER DEFAULT 0 NOT NULL, last_error TEXT, "
+        "outcome TEXT, value TEXT, signal_id TEXT, ended_at REAL, CONSTRAINT pk_waits PRIMARY KEY (id), "
+        "CONSTRAINT fk_waits_execution_id FOREIGN KEY(execution_id) REFERENCES workflow_executions (id), "
+        "CONSTRAINT fk_waits_task_execution_id FOREIGN KEY(task_execution_id) REFERENCES task_executions (id)"
+        " ) WITHOUT ROWID"
+    ),
+    (
+        "CREATE TABLE cloacina_revision ( version_num VARCHAR(32) NOT NULL, CONSTRAINT cloacina_revision_pkc "
+        "PRIMARY KEY (version_num) )"
+    ),
+    ("CREATE INDEX ix_signals_execution_id ON signals (execution_id, seq)"),
+    ('CREATE UNIQUE INDEX ix_signals_key ON signals (execution_id, kind, name, "key") WHERE "key" IS NOT NULL'),
+    ("CREATE INDEX ix_waits_execution_id ON waits (execution_id, id)"),
+    ("CREATE INDEX ix_waits_phase ON waits (phase, id) WHERE phase != 'ended'"),
+    (
+        "CREATE INDEX ix_workflow_executions_free ON workflow_executions (workflow, id) WHERE runner_id IS "
+        "NULL AND status IN ('Pending', 'Running')"
+    ),
+    (
+        "CREATE UNIQUE INDEX ix_workflow_executions_idempotency_key ON workflow_executions (workflow, "
+        "idempotency_key) WHERE idempotency_key IS NOT NULL"
+    ),
+    ("CREATE INDEX ix_workflow_executions_status ON workflow_executions (status, id) WHERE status != 'Completed'"),
+    ("CREATE INDEX ix_workflow_executions_workflow ON workflow_executions (workflow, id)"),
 )

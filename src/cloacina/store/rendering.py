@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cloacina.store import changes
 from cloacina.store.lookup import AskedWait, StoredSignal
@@ -34,6 +35,7 @@ from cloacina.store.records import ExecutionStatus, SignalKind, SubStatus, TaskS
 from cloacina.store.tables import (
     checkpoints,
     execution_events,
+    metadata,
     revision,
     runners,
     signals,
@@ -152,6 +154,7 @@ def named() -> dict[str, str]:
     newest_ids = select(newest[0]).union_all(select(newest[1])).subquery("newest")
     statements: dict[str, ClauseElement] = {
         "REVISION": select(revision.c.version_num),
+        "NEW_REVISION": insert(revision),
         "NO_REVISION": update(revision).where(false()).values(version_num=literal_column("''")),
         "FIND_BY_ID": in_short.where(executions.id == bindparam("id")),
         "FIND_BY_KEY": in_short.where(
@@ -205,6 +208,15 @@ def named() -> dict[str, str]:
     return {name: _in_a_line(str(statement.compile(dialect=dialect))) for name, statement in statements.items()}
 
 
+def schema() -> list[str]:
+    """Return the statements that create the tables in an empty database."""
+    tables = [*metadata.sorted_tables, revision]
+    indexes = sorted((index for table in tables for index in table.indexes), key=lambda index: str(index.name))
+    statements: list[ClauseElement] = [*map(CreateTable, tables), *map(CreateIndex, indexes)]
+    dialect = sqlite.dialect()
+    return [_in_a_line(str(statement.compile(dialect=dialect))) for statement in statements]
+
+
 def module() -> str:
     """Return the source of `rendered.py`."""
     lines = [*_HEAD.splitlines(), ""]
@@ -214,6 +226,9 @@ def module() -> str:
     for width, one_row, rows in kinds():
         several = ["None"] if rows is None else ["(", *_parts(rows), ")"]
         lines += ["(", f"{width},", "(", *_parts(one_row), "),", *several, ",", "),"]
+    lines += [")", "SCHEMA: Final = ("]
+    for text in schema():
+        lines += ["(", *_parts(text), "),"]
     return "\n".join([*lines, ")", ""])
 
 

@@ -61,11 +61,9 @@ def bring_up_to_date(connection: Connection, address: Address) -> None:
     """
     found = stored_revision(connection, address)
     if found is None:
-        from cloacina.store.tables import metadata, revision  # noqa: PLC0415 - SQLAlchemy is slow to import, too
-
-        metadata.create_all(connection.alchemy, checkfirst=False)
-        revision.create(connection.alchemy, checkfirst=False)
-        connection.execute(revision.insert().values(version_num=NEWEST_REVISION))
+        for statement in rendered.SCHEMA:
+            connection.run(statement)
+        connection.run(rendered.NEW_REVISION, {"version_num": NEWEST_REVISION})
     elif found != NEWEST_REVISION:
         from cloacina.store.migrations.upgrade import upgrade  # noqa: PLC0415 - Alembic is slow to import, rarely needed
 
