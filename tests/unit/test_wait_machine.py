@@ -134,3 +134,8 @@ def test_every_state_is_reached_and_every_action_is_taken() -> None:
     assert {state for state, _ in TABLE.values()} | {State.FIRST} == set(State)
     assert {action for _, actions in TABLE.values() for action in actions} == set(Action)
     assert all(state not in WITH_SLOT or Action.QUEUE not in actions for state, actions in TABLE.values())
+
+
+def test_what_a_wait_does_at_a_poll_without_looking_it_up_is_what_the_table_says() -> None:
+    assert TABLE[State.WAITING, Event.DUE] == (State.ASKING, (Action.ASK,))
+    assert TABLE[State.ASKING, Event.NOT_MET] == (State.WAITING, (Action.POLL_LATER,))

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 _AT_ONCE = 200
-_PAUSE_SECONDS = 0.1
+_PAUSE_SECONDS = 0.4
 _NOTICED_SECONDS = 1.0
 
 
 class PollFlush:
-    """Writes the counts of polled waits in small portions, so that the loop is never held up.
+    """Writes the counts of polled waits in small portions, so that neither the loop nor the writer is held up.
 
     Args:
         resources: Holds the waits, and writes.

@@ -95,7 +95,8 @@ class Timers:
             delay: Seconds from now.
         """
         span, width = _span(delay)
-        moment = -(-(_microseconds(self._clock.monotonic()) + span) // width) * width  # rounded up
+        now = round(self._clock.monotonic() * 1_000_000)  # As `_microseconds` does, for each poll.
+        moment = -(-(now + span) // width) * width  # Rounded up.
         timer._bucket = moment  # noqa: SLF001 - a timer's place is the timers' own business
         bucket = self._buckets.get(moment)
         if bucket is None:
