@@ -194,5 +194,6 @@ print(Path("payments.txt").read_text())
 # - A checkpoint whose program dies before its result is stored is made again.
 #   [What happens twice](../../explanation/durability/#what-happens-twice) tells what to do about that.
 #
-# Go to work, and [wait for an approval](../../how-to/wait-for-an-approval/). The
+# Next, [survive a crash](../08-survive-a-crash/) in the middle of a step. Or go to work, and
+# [wait for an approval](../../how-to/wait-for-an-approval/). The
 # [explanation](../../explanation/durability/#recovery) tells what is stored and what runs again.
