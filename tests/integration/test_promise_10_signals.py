@@ -6,10 +6,10 @@ import threading
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
 from cloacina import (
     After,
@@ -18,6 +18,7 @@ from cloacina import (
     ConditionError,
     Context,
     Execution,
+    InvalidAnswer,
     RetryPolicy,
     Signal,
     WaitTimeout,
@@ -283,6 +284,43 @@ async def test_question_is_shown_answered_once_and_kept_with_who_and_when(
 
     assert result.context == {"approved": True}
     assert (answer.kind, answer.sender, answer.name) == ("answer", "ada", question.id)
+
+
+@_BOTH_KINDS
+@pytest.mark.parametrize(("refused", "why"), [(3, "it is odd"), (1, "KeyError")])
+async def test_answer_that_only_the_model_refuses_is_recorded_and_leaves_the_question_open(
+    scripted: Scripted, until: Until, until_wait: UntilWait, kind: str, refused: int, why: str
+) -> None:
+    def even(value: int) -> int:
+        if value == 1:
+            raise KeyError(value)
+        if value % 2:
+            raise ValueError("it is odd")
+        return value
+
+    def asks(context: Context) -> Script:
+        context["n"] = yield "request_input", "How many?", {"model": Annotated[int, AfterValidator(even)]}
+
+    async with AsyncRunner("sqlite://") as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, asks)]))
+        await until_wait(runner, execution)
+        (question,) = await runner.questions()
+        with pytest.raises(InvalidAnswer):
+            await runner.answer(question.id, "three")
+        assert await runner.answer(question.id, refused, by="ada")
+
+        async def is_refused() -> bool:
+            return bool((await runner.signals(execution.id))[0].refusal)
+
+        await until(is_refused)
+        assert [each.id for each in await runner.questions()] == [question.id]
+        assert await runner.answer(question.id, 4, by="ada")
+        result = (await execution.wait()).raise_for_status()
+        first, second = await runner.signals(execution.id)
+
+    assert result.context == {"n": 4}
+    assert why in (first.refusal or "")
+    assert (first.wait_id, second.wait_id, second.refusal) == (None, question.id, None)
 
 
 @_BOTH_KINDS

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.context import decode
+from cloacina.membrane import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +53,8 @@ def validated(model: Any, payload: str | None) -> Any:
         return _adapter(model).validate_json(payload or "null")
     except ValidationError as error:
         raise InvalidPayload(_told(error)) from None
+    except Exception as error:
+        raise InvalidPayload(f"its model raised {describe(error)}") from error
 
 
 def dumped(model: Any, value: Any) -> str:
