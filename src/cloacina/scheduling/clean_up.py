@@ -88,6 +88,7 @@ class CleanUp:
 
     Attributes:
         task: The task that was cancelled.
+        token: Its right to run.
     """
 
     __slots__ = (
@@ -101,9 +102,9 @@ class CleanUp:
         "_resources",
         "_running",
         "_scope",
-        "_token",
         "_variables",
         "task",
+        "token",
     )
 
     def __init__(
@@ -121,7 +122,7 @@ class CleanUp:
         self._base = base
         self._variables = variables
         self._on_end = on_end
-        self._token = SlotToken(resources.slots)
+        self.token = SlotToken(resources.slots)
         timeout = task.definition.timeout
         self._budget = Budget(CLEAN_UP_SECONDS if timeout is None else timeout, resources.clock, resources.timers)
         self._scope: CancelScope | None = None
@@ -132,7 +133,7 @@ class CleanUp:
 
     def start(self) -> None:
         """Queue for a slot, and call the function when it is granted."""
-        self._resources.slots.claim(self._token, self)
+        self._resources.slots.claim(self.token, self)
 
     @property
     def is_async(self) -> bool:
@@ -142,11 +143,11 @@ class CleanUp:
     @property
     def is_at_work(self) -> bool:
         """Whether the function is being called now."""
-        return self._token.is_held() and not self._has_ended
+        return self.token.is_held() and not self._has_ended
 
     def leave(self) -> None:
         """End it for this runner: another one does it again."""
-        if self._resources.slots.withdraw(self._token):
+        if self._resources.slots.withdraw(self.token):
             self._end()
         elif self._scope is not None:
             self._scope.cancel()
@@ -211,7 +212,7 @@ class CleanUp:
         try:
             self._end()
         finally:
-            self._token.release()
+            self.token.release()
             self._resources.bodies.rest()
 
     def _end(self) -> None:

@@ -19,7 +19,7 @@ def assert_no_slot_leak(runner: AsyncRunner | Runner) -> None:
     if not engine.is_open:
         raise engine.closed()
     slots, runs = engine._resources.slots, engine._scheduler.runs  # noqa: SLF001 - as above
-    at_work = [attempt for run in runs for attempt in run.attempts if attempt.token.is_held()]
+    at_work = [attempt for run in runs for attempt in run.bodies if attempt.token.is_held()]
     leaked = slots.capacity - slots.available - len(at_work)
     if leaked:
         names = ", ".join(repr(attempt.task.definition.id) for attempt in at_work) or "no task"
