@@ -16,7 +16,7 @@ from cloacina.store.lookup import find
 from cloacina.submission import WorkflowRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
     from pathlib import Path
     from types import TracebackType
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cloacina.store.lookup import Target
     from cloacina.store.records import (
         EventRecord,
+        ExecutionChange,
         ExecutionRecord,
         ExecutionResult,
         ExecutionStatus,
@@ -210,7 +211,7 @@ class AsyncRunner:
         for workflow in workflows:
             self._engine.know(workflow)
 
-    async def serve(self, *workflows: Workflow) -> None:
+    async def serve(self, *workflows: Workflow, on_change: Callable[[ExecutionChange], object] | None = None) -> None:
         """Take up what is submitted elsewhere and what other runners have left, until the runner is told to stop.
 
         Told by `stop()`, by SIGTERM or Ctrl+C in the main thread of a program that does not handle SIGTERM itself, or
@@ -218,9 +219,12 @@ class AsyncRunner:
 
         Args:
             workflows: What to register first.
+            on_change: Called with each execution that is taken up, and again when it has ended; on the event loop, so
+                it must not block.
 
         Raises:
             RunnerClosed: The runner is not open.
+            StoreWriteFailed: The runner has broken down.
             DefinitionError: A workflow is not built yet.
 
         Example:
@@ -250,7 +254,7 @@ class AsyncRunner:
             ```
         """
         self.register(*workflows)
-        await self._engine.serve()
+        await self._engine.serve(on_change)
 
     def stop(self) -> None:
         """Let `serve` return, now or when it is called next. It may be called from any thread.

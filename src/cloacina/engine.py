@@ -17,7 +17,7 @@ from cloacina.membrane import Log
 from cloacina.shared_database import Ending, result_of
 from cloacina.stop_signals import calling_when_told_to_stop
 from cloacina.store.later import queries
-from cloacina.store.records import details_of, moment
+from cloacina.store.records import ExecutionChange, details_of, moment
 from cloacina.store.wake import wake_all
 from cloacina.submission import encode_context, takes_long
 
@@ -140,23 +140,44 @@ class Engine(EngineLife):
             message = f"execution {run.id} has not ended within {limit:g} s; it goes on"
             raise TimeoutError(message)
 
-    async def serve(self) -> None:
-        """Return when the runner is told to stop; it is left by `leave` then."""
+    async def serve(self, on_change: Callable[[ExecutionChange], object] | None) -> None:
+        """Return when the runner is told to stop; it is left by `leave` then.
+
+        Args:
+            on_change: Told of each execution that is taken up or has ended.
+
+        Raises:
+            StoreWriteFailed: The runner has broken down.
+        """
         self._refuse_unless_open()
         self.on_exit = "leave"
+        scheduler = self._scheduler
+        if on_change is not None:
+            scheduler.on_change = partial(self._tell_change, on_change)
         self._callers_waiting += 1
         self._clock.reconsider()
         try:
             with calling_when_told_to_stop(self.stop):
-                await self._is_told_to_stop.wait()
+                await scheduler.until(lambda: self._is_told_to_stop or scheduler.failure is not None)
         finally:
             self._callers_waiting -= 1
+        scheduler.raise_failure()
+
+    def _tell_change(self, on_change: Callable[[ExecutionChange], object], run: ExecutionRun) -> None:
+        try:
+            on_change(ExecutionChange(run.id, run.workflow.name, run.status, moment(self.now()), run.error))
+        except Exception:
+            logger.exception("who is to hear of executions has raised, at execution %s", run.id)
 
     def stop(self) -> None:
         """Let `serve` return; callable from any thread, and from the handler of a signal."""
         if not self.is_open:
             raise self.closed()
-        self._loop.post(self._is_told_to_stop.set)
+        self._loop.post(self._stop_serving)
+
+    def _stop_serving(self) -> None:
+        self._is_told_to_stop = True
+        self._scheduler.look()
 
     @property
     def runner_id(self) -> str:

@@ -91,7 +91,7 @@ class EngineLife:
         self._known: dict[str, Workflow] = {}
         self._calls = 0
         self._callers_waiting = 0
-        self._is_stopping = False
+        self._is_stopping = self._is_told_to_stop = False
         self._remains = NOTHING
         self._timers_ended: anyio.Event | None = None
         self.is_called_from_threads = False
@@ -161,7 +161,6 @@ class EngineLife:
             raise
         self._watchdog = Watchdog(loop, bodies)
         self._left = anyio.Event()
-        self._is_told_to_stop = anyio.Event()
         loop.keep(self._run_timers, contextvars.copy_context())
 
     async def _join_others(self, uninterrupted: Uninterrupted) -> None:

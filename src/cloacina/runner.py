@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cloacina.store.lookup import Target
     from cloacina.store.records import (
         EventRecord,
+        ExecutionChange,
         ExecutionRecord,
         ExecutionResult,
         ExecutionStatus,
@@ -185,13 +186,13 @@ class Runner:
         """Make workflows known by their names; see `AsyncRunner.register`."""
         self._runner.register(*workflows)
 
-    def serve(self, *workflows: Workflow) -> None:
+    def serve(self, *workflows: Workflow, on_change: Callable[[ExecutionChange], object] | None = None) -> None:
         """Take up what is submitted elsewhere and what others have left, until told to stop; see `AsyncRunner.serve`.
 
         Called in the main thread, SIGTERM and Ctrl+C tell it to.
         """
         with calling_when_told_to_stop(self.stop):
-            self._call(self._runner.serve, *workflows)
+            self._call(partial(self._runner.serve, *workflows, on_change=on_change))
 
     def stop(self) -> None:
         """Let `serve` return, now or when it is called next; see `AsyncRunner.stop`."""

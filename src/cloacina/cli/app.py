@@ -18,7 +18,9 @@ from cloacina.cli.lock import lock
 from cloacina.cli.messages import answer, questions, signal
 from cloacina.cli.new import new
 from cloacina.cli.prune import prune
+from cloacina.cli.resume import resume
 from cloacina.cli.run import run
+from cloacina.cli.serve import serve
 from cloacina.cli.sign import sign
 from cloacina.cli.submit import submit
 from cloacina.cli.verify import verify
@@ -34,6 +36,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 # In the order of use: run a file; submit to who runs it, tell what happens, clean up after it; make, build, look into,
 # trust and unpack a package; look up what went wrong.
 app.command(short_help="Run a workflow out of a Python file.", epilog=_EXIT_CODES)(run)
+app.command(short_help="Go on with an execution that was left.", epilog=_EXIT_CODES)(resume)
+app.command(short_help="Run what is submitted elsewhere, until told to stop.", epilog=_EXIT_CODES)(serve)
 app.command(short_help="Submit an execution, for a runner elsewhere.", epilog=_EXIT_CODES)(submit)
 app.command(short_help="Send a signal to an execution.", epilog=_EXIT_CODES)(signal)
 app.command(short_help="List the questions that wait for an answer.", epilog=_EXIT_CODES)(questions)

@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
         member.__doc__ = member.meaning = meaning
         return member
 
-    OK = 0, "what was asked for is done; an execution completed"
+    OK = 0, "what was asked for is done; an execution completed, or serving was stopped"
     FAILED = 1, "the execution failed"
     USAGE = 2, "wrong usage or input: nothing was done"
     STORE = 3, "the database cannot be opened, read or written"
@@ -45,9 +45,9 @@ class ExitCode(IntEnum):
     PACKAGE = 7, "the package is not valid, was changed, or lacks what was asked for"
     SIGNATURE = 8, "the signature is missing, not valid or not trusted"
     DEFECT = 70, "a defect in Cloacina itself; the traceback is shown"
-    INTERRUPTED = 130, "interrupted by Ctrl+C; an execution of its own is cancelled, a package is not written"
-    OUTPUT_CLOSED = 141, "nobody reads the output any more; an execution of its own is cancelled"
-    TERMINATED = 143, "asked to end by SIGTERM; an execution of its own is cancelled, a package is not written"
+    INTERRUPTED = 130, "interrupted by Ctrl+C; an execution stays as it is stored, a package is not written"
+    OUTPUT_CLOSED = 141, "nobody reads the output any more; an execution stays as it is stored"
+    TERMINATED = 143, "asked to end by SIGTERM; an execution stays as it is stored, a package is not written"
 
 
 # What was asked for is refused, and says nothing about how an execution went.

@@ -39,6 +39,21 @@ def load_workflow(target: Target) -> Workflow:
         WorkflowNotFound: There is none, none of that name, or several of which none was named.
         DefinitionError: The file declares a workflow that cannot run.
     """
+    workflows = load_workflows(target)
+    if len(workflows) > 1:
+        example = f"{target.path}:{workflows[0].name}"
+        raise WorkflowNotFound(f"{target.path} holds {_names(workflows)}; name the one to run, such as {example}.")
+    return workflows[0]
+
+
+def load_workflows(target: Target) -> list[Workflow]:
+    """Import the file and return the workflow that was asked for, or all of them if none was named.
+
+    Raises:
+        FileNotLoadable: As for `load_workflow`.
+        WorkflowNotFound: There is none, or none of that name.
+        DefinitionError: As for `load_workflow`.
+    """
     found = {name: value for name, value in vars(import_target(target.path)).items() if isinstance(value, Workflow)}
     workflows = list({id(workflow): workflow for workflow in found.values()}.values())
     if not workflows:
@@ -46,10 +61,7 @@ def load_workflow(target: Target) -> Workflow:
             f"{target.path} holds no workflow; expected a Workflow(...) in a variable of the module."
         )
     if target.workflow is None:
-        if len(workflows) > 1:
-            example = f"{target.path}:{workflows[0].name}"
-            raise WorkflowNotFound(f"{target.path} holds {_names(workflows)}; name the one to run, such as {example}.")
-        return workflows[0]
+        return workflows
     named = [workflow for workflow in workflows if workflow.name == target.workflow]
     if len(named) > 1:
         variables = join_names([name for name, workflow in found.items() if workflow in named])
@@ -58,9 +70,9 @@ def load_workflow(target: Target) -> Workflow:
             f" name the variable instead: {variables}."
         )
     if named:
-        return named[0]
+        return named
     if target.workflow in found:
-        return found[target.workflow]
+        return [found[target.workflow]]
     raise WorkflowNotFound(f"{target.path} holds no workflow {target.workflow!r}; it holds {_names(workflows)}.")
 
 

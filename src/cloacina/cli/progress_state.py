@@ -114,9 +114,9 @@ class ExecutionProgress:
             self.started_at = self.started_at or event.at
             at = max(event.at, self.started_at)  # unless the clock was set back
             state = _STATES.get(event.type)
-            if event.task_id is None or state is None:
+            task = None if event.task_id is None else self.tasks.get(event.task_id)
+            if task is None or state is None:  # A task that the workflow no longer has was there when it was submitted.
                 continue
-            task = self.tasks[event.task_id]
             task.enter(state, at)
             task.attempt = event.attempt or task.attempt
             changes.append(StateChange(task.task_id, state, at, task.attempt, _because(state, event.detail or {})))

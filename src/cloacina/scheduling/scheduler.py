@@ -73,6 +73,8 @@ class Scheduler:
         self._is_left = False
         self.failure: BaseException | None = None
         """What broke the runner down."""
+        self.on_change: Callable[[ExecutionRun], None] | None = None
+        """Called with each execution that is taken up, and that has ended."""
         self.on_retry: Callable[[], None] = _nothing
         """Called when somebody asks to retry executions that have ended here, by what is stored."""
         self.is_closed = False
@@ -203,6 +205,8 @@ class Scheduler:
         if not is_own:
             self._taken_up.add(run.id)
         run.store_new_tasks()
+        if self.on_change is not None:
+            self.on_change(run)
         self.deliver(stored.signals)
         run.take_up()
 
@@ -352,6 +356,8 @@ class Scheduler:
         self._taken_up.discard(run.id)
         if self._awaited:
             self.look()
+        if self.on_change is not None and run.is_over:
+            self.on_change(run)
 
 
 async def _through(steps: Iterator[None]) -> None:

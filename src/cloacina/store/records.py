@@ -224,6 +224,22 @@ class ExecutionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionChange:
+    """What has become of an execution at a runner that serves: it was taken up, or has ended."""
+
+    id: str
+    """The execution's id."""
+    workflow: str
+    """The workflow's name."""
+    status: ExecutionStatus
+    """Where it stands: of one that was taken up, `Pending` or `Running`."""
+    at: datetime
+    """When that was."""
+    error: ErrorRecord | None
+    """Why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskRecord:
     """One task in one execution."""
 
