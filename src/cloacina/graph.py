@@ -29,6 +29,7 @@ class WorkflowGraph:
         dependents: For each position, the positions of the tasks that depend on it, ascending.
         ancestors: For each position, the tasks that it depends on directly or through others, as a bit mask: bit i
             stands for the task at position i.
+        roots: The positions of the tasks that depend on nothing, ascending.
     """
 
     tasks: tuple[TaskDefinition, ...]
@@ -36,6 +37,7 @@ class WorkflowGraph:
     dependencies: tuple[tuple[int, ...], ...] = field(repr=False)
     dependents: tuple[tuple[int, ...], ...] = field(repr=False)
     ancestors: tuple[int, ...] = field(repr=False)
+    roots: tuple[int, ...] = field(repr=False)
 
 
 def build_graph(workflow: str, declared: Sequence[TaskDefinition]) -> WorkflowGraph:
@@ -78,6 +80,7 @@ def build_graph(workflow: str, declared: Sequence[TaskDefinition]) -> WorkflowGr
         dependencies=dependencies,
         dependents=tuple(map(tuple, dependents)),
         ancestors=tuple(ancestors),
+        roots=tuple(at for at, direct in enumerate(dependencies) if not direct),
     )
 
 

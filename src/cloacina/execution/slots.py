@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, deque
+from threading import get_ident
 from typing import TYPE_CHECKING, Protocol
 
 from cloacina.errors import ConcurrentWait, InvalidOption
@@ -66,6 +67,8 @@ class SlotPool:
         self._lost: deque[int] = deque()
         self._loop = loop
         self._is_loop_given = loop is not None
+        # 0 for a pool that was made without a loop: then whoever gives a slot back is where it belongs.
+        self._thread = 0 if loop is None else loop.thread
 
     @property
     def capacity(self) -> int:
@@ -170,9 +173,6 @@ class SlotPool:
             raise self._loop.elsewhere()
         return self._loop
 
-    def _is_elsewhere(self) -> bool:
-        return self._is_loop_given and self._loop is not None and not self._loop.is_own_thread()
-
 
 class SlotToken:
     """One task's hold on a slot of a pool: given back, taken again, and given back by itself when it is lost."""
@@ -205,10 +205,10 @@ class SlotToken:
             return False
         slot, self._slot = self._slot, None
         pool = self._pool
-        if pool._is_elsewhere():  # noqa: SLF001 - the pool and its tokens are one thing
-            pool._lose_slot(slot)  # noqa: SLF001 - as above
-        else:
+        if pool._thread in (0, get_ident()):  # noqa: SLF001 - the pool and its tokens are one thing
             pool._free_slot(slot)  # noqa: SLF001 - as above
+        else:
+            pool._lose_slot(slot)  # noqa: SLF001 - as above
         return True
 
     async def reclaim(self) -> None:

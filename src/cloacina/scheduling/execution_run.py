@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol
 
@@ -32,8 +33,6 @@ from cloacina.store.records import (
     SignalKind,
     TaskStatus,
     in_a_line,
-    moment,
-    moment_or_none,
 )
 from cloacina.store.requests import NewExecution, NewTask
 
@@ -163,9 +162,7 @@ class ExecutionRun:
         owner: RunOwner,
         stored: StoredExecution | None = None,
     ) -> None:
-        self.id = new_id() if stored is None else stored.id
         self.workflow = workflow
-        self.status = ExecutionStatus.PENDING if stored is None else ExecutionStatus(stored.status)
         self.error: ErrorRecord | None = None
         self.is_over = False
         self.unstored: StoreWriteFailed | None = None
@@ -174,21 +171,25 @@ class ExecutionRun:
         self._variables = variables
         self._resources = resources
         self._owner = owner
-        self._shared = shared = SharedByTasks(0 if stored is None else stored.events)
-        graph = workflow.graph
         # What the tasks have written; there is none before one has, or depends on another.
         self._contexts: Contexts | None = None
         # How many dependencies of a task have not completed; it has an entry from the first that has.
         self._missing: dict[int, int] | None = None
         self._restored: Restored | None = None
-        self._is_taken_up = stored is not None
         self._is_left = False
         self._cancelled_by: str | None = None
+        self._is_taken_up = stored is not None
+        graph = workflow.graph
         if stored is None:
+            self.id = execution_id = new_id()
+            self.status = ExecutionStatus.PENDING
+            self._created_at = 0.0
+            self._started_at: float | None = None
+            self._shared = shared = SharedByTasks()
             self.tasks = [
                 TaskExecution(
                     new_id(),
-                    self.id,
+                    execution_id,
                     definition,
                     position,
                     TaskStatus.PENDING if dependencies else TaskStatus.READY,
@@ -198,14 +199,16 @@ class ExecutionRun:
             ]
             self._remaining = len(self.tasks)
         else:
+            self.id = stored.id
+            self.status = ExecutionStatus(stored.status)
+            self._created_at, self._started_at = stored.created_at, stored.started_at
+            self._shared = shared = SharedByTasks(stored.events)
             self._restored = restored = restore(stored, workflow, merger, shared)
             self.tasks, self._missing = restored.tasks, restored.missing
             self._open_contexts().restore(restored.states, self.tasks)
             self._remaining = sum(not task.status.is_final for task in self.tasks)
         self._attempts: dict[int, Attempt] = {}
         self._retries: dict[int, Timer] | None = None
-        self._created_at = 0.0 if stored is None else stored.created_at
-        self._started_at: float | None = None if stored is None else stored.started_at
         self._finished_at = 0.0
         # How it ends, whatever its tasks come to: it was cancelled, or failed as a whole. Nothing begins any more.
         self._verdict: ExecutionStatus | None = None
@@ -251,9 +254,11 @@ class ExecutionRun:
         """Start the tasks that depend on nothing; called when the creation is committed."""
         if self._verdict is not None or self.is_over:
             return
-        roots = [position for position, needs in enumerate(self.workflow.graph.dependencies) if not needs]
-        if take_portion(steps := map(self._begin, roots)):
-            self._go_on_with(steps)
+        roots = self.workflow.graph.roots
+        if len(roots) == 1:
+            self._attempt(roots[0], self._context)
+        else:
+            self._go_through(map(self._begin, roots))
 
     def _begin(self, position: int) -> None:
         if self._verdict is None:
@@ -432,7 +437,8 @@ class ExecutionRun:
         task.error = None
         if (task.memos or task.checkpoints) is not None and (unused := unused_answers(task, now)):
             self._resources.write(unused)
-        self._finish_task(task, TaskStatus.COMPLETED, now, slot, on_commit=partial(self._release_dependents, position))
+        release = partial(self._release_dependents, position) if self._remaining > 1 else None
+        self._finish_task(task, TaskStatus.COMPLETED, now, slot, on_commit=release)
 
     def _retry(self, attempt: Attempt, record: ErrorRecord, delay: float, now: float, slot: int | None) -> None:
         task = attempt.task
@@ -865,9 +871,9 @@ class ExecutionRun:
                 status=self.status,
                 context={key: decode(text) for key, text in self._context.items()},
                 error=self.error,
-                created_at=moment(self._created_at),
-                started_at=moment_or_none(self._started_at),
-                finished_at=moment(self._finished_at),
+                created_at=datetime.fromtimestamp(self._created_at, UTC),
+                started_at=None if self._started_at is None else datetime.fromtimestamp(self._started_at, UTC),
+                finished_at=datetime.fromtimestamp(self._finished_at, UTC),
                 tasks=TaskRecords(self.workflow.graph, self.tasks),
             )
         return self._result

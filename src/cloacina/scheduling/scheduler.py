@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import anyio.lowlevel
 
 from cloacina.errors import RunnerClosed
-from cloacina.execution.turns import STEPS_PER_TURN, take_portion
+from cloacina.execution import turns
+from cloacina.execution.turns import take_portion
 from cloacina.membrane import Log
 from cloacina.scheduling.execution_run import ExecutionRun
 from cloacina.scheduling.merging import ContextMerger
@@ -122,17 +123,15 @@ class Scheduler:
         variables = contextvars.copy_context()
         runs: list[ExecutionRun] = []
         batch: list[Change] = []
-
-        def make_each() -> Iterator[None]:
-            for context in contexts:
+        size = len(workflow.graph.tasks)
+        portion = max(1, turns.STEPS_PER_TURN // size)
+        for begin in range(0, len(contexts), portion):
+            if begin:
+                await anyio.lowlevel.checkpoint()
+            for context in contexts[begin : begin + portion]:
                 run = ExecutionRun(workflow, merger, context, variables, self._resources, self)
                 runs.append(run)
-                batch.extend(run.creation(version))
-                yield from _steps_of(run)
-
-        steps = make_each()
-        while take_portion(steps):
-            await anyio.lowlevel.checkpoint()
+                batch += run.creation(version)
         self.raise_failure()
         if self.is_closed:
             message = "the runner was left while executions were being submitted, and none of them is stored"
@@ -142,7 +141,8 @@ class Scheduler:
         def start() -> None:
             if not committed.done():
                 committed.set_result(None)
-            self._go_through(_each(runs, ExecutionRun.start))
+            # One that has one task is one step.
+            self._go_through(map(ExecutionRun.start, runs) if size == 1 else _each(runs, ExecutionRun.start))
 
         self._resources.write(batch, start)
         for run in runs:
@@ -370,11 +370,7 @@ def _each(runs: Sequence[ExecutionRun], do: Callable[[ExecutionRun], None]) -> I
     """Do something with each execution, in as many steps as it has tasks."""
     for run in runs:
         do(run)
-        yield from _steps_of(run)
-
-
-def _steps_of(run: ExecutionRun) -> Iterator[None]:
-    return repeat(None, min(len(run.tasks), STEPS_PER_TURN))
+        yield from repeat(None, min(len(run.tasks), turns.STEPS_PER_TURN))
 
 
 def _cancel(run: ExecutionRun) -> None:
