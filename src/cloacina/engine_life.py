@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cloacina.configuration import Durability, OnExit
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.clock import Clock
+    from cloacina.execution.task_execution import TaskExecution
     from cloacina.workflow import Workflow
 
 
@@ -147,6 +148,7 @@ class EngineLife:
                 write=self._journal.write,
             )
             self._scheduler = Scheduler(resources)
+            self._scheduler.on_slot_freed = self._slot_freed
             self._nested = NestedWaits(resources)
             grace = configuration.grace
             self._leaving = Leaving(self._scheduler, resources, self._journal, self._store, grace)
@@ -186,6 +188,27 @@ class EngineLife:
         uninterrupted.raise_interruption()
         for workflow in list(self._known.values()):
             claiming.know(workflow)
+
+    def _slot_freed(self, task: TaskExecution, slot: int) -> None:
+        """Store that a thread has ended whose execution had: unless it was opened again, and is another runner's."""
+        if self._journal.is_closed:
+            return
+        from cloacina.store.unowned import slot_freed  # noqa: PLC0415 - it needs SQLAlchemy, and comes rarely
+
+        now = self._clock.time()
+        self._journal.flush()
+        self._store.transact(
+            partial(
+                slot_freed,
+                runner_id=self._resources.runner_id,
+                execution_id=task.execution_id,
+                task_execution_id=task.id,
+                task_id=task.definition.id,
+                attempt=task.attempt,
+                slot=slot,
+                now=now,
+            )
+        )
 
     def know(self, workflow: Workflow) -> None:
         """Take up executions of a workflow that nobody owns, while the runner is open; callable from any thread."""

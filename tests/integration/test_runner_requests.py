@@ -6,7 +6,7 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -15,6 +15,7 @@ from sqlalchemy import insert
 
 from cloacina import (
     AsyncRunner,
+    BlockingTaskHandle,
     Client,
     Context,
     ExecutionEnded,
@@ -30,6 +31,9 @@ from cloacina import (
 from cloacina.store import changes
 from cloacina.store.connection import Connection
 from cloacina.store.tables import waits
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Until
 
 PATIENCE_SECONDS = 60.0
 Ask = Callable[..., Awaitable[Any]]
@@ -237,3 +241,48 @@ async def test_runner_that_is_not_open_is_asked_for_nothing(path: Path) -> None:
     ):
         with pytest.raises(RunnerClosed):
             await call
+
+
+@pytest.mark.parametrize("ends", ["before the retry", "while it goes on again", "after that"])
+async def test_thread_that_outlived_its_execution_ends_beside_the_retry_and_takes_no_event_of_it(
+    path: Path, until: Until, ends: str
+) -> None:
+    begun: list[threading.Event] = []
+    goes_on, may_end = anyio.Event(), anyio.Event()
+
+    @task
+    def stays(context: Context, handle: BlockingTaskHandle) -> None:
+        may_return = threading.Event()
+        begun.append(may_return)
+        if len(begun) == 1:
+            may_return.wait(PATIENCE_SECONDS)
+            handle.defer_for(3600)  # raises: it was cancelled
+
+    @task(dependencies=[stays])
+    async def after(context: Context) -> None:
+        goes_on.set()
+        await may_end.wait()
+
+    async with AsyncRunner(path) as runner:
+
+        async def is_freed() -> bool:
+            return any(event.type == "slot_freed" for event in await runner.events(execution.id))
+
+        execution = await runner.submit(Workflow("stays", tasks=[stays, after]))
+        await until(lambda: begun)
+        await execution.cancel()
+        assert (await execution.wait()).status == "Cancelled"
+        if ends == "before the retry":
+            begun[0].set()
+            await until(is_freed)
+        assert await runner.retry(execution.id)
+        await goes_on.wait()
+        if ends == "while it goes on again":
+            begun[0].set()
+            await until(is_freed)
+        may_end.set()
+        assert (await runner.wait(execution.id)).status == "Completed"
+        begun[0].set()
+        await until(is_freed)
+        events = await runner.events(execution.id)
+    assert [event.number for event in events] == list(range(1, len(events) + 1))

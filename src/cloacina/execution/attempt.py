@@ -73,6 +73,15 @@ class AttemptOwner(Protocol):
         """
         ...
 
+    def slot_freed(self, task: TaskExecution, slot: int) -> None:
+        """Store that a slot is free whose task has ended before: its thread has ended now.
+
+        Args:
+            task: The task execution.
+            slot: The number of the slot.
+        """
+        ...
+
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
         """Take an error of the engine's own that came up with an attempt.
 
@@ -537,7 +546,7 @@ class Attempt:
             self.show_abandoned(wait)
         slot = self.token.slot
         if slot is not None:
-            self._write_event(EventType.SLOT_KEPT, slot)
+            self.resources.write((self.task.event(EventType.SLOT_KEPT, self.resources.clock.time(), slot),))
         self._end(outcome, slot)
         if slot is not None:
             logger.warning(
@@ -690,7 +699,4 @@ class Attempt:
 
     def _tell_slot_is_free(self) -> None:
         if (slot := self.token.slot) is not None:
-            self._write_event(EventType.SLOT_FREED, slot)
-
-    def _write_event(self, kind: EventType, slot: int) -> None:
-        self.resources.write((self.task.event(kind, self.resources.clock.time(), slot),))
+            self._owner.slot_freed(self.task, slot)

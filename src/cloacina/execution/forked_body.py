@@ -39,6 +39,10 @@ class ForkedBody:
         """End the process."""
         end_child(attempt.task, None)
 
+    def slot_freed(self, task: TaskExecution, slot: int) -> None:  # noqa: ARG002 - as above
+        """End the process."""
+        end_child(task, None)
+
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
         """End the process."""
         end_child(attempt.task, error)

@@ -47,6 +47,11 @@ class Journal:
         """Whether nothing is held back."""
         return not self._pending
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._is_closed
+
     def write(self, unit: Unit, on_commit: Callable[[], None] | None = None) -> None:
         """Queue changes of one execution that are to be stored together, or not at all.
 

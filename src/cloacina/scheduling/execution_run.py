@@ -100,6 +100,10 @@ class RunOwner(Protocol):
         """Forget a run: its end is committed, or cannot be."""
         ...
 
+    def slot_freed_late(self, task: TaskExecution, slot: int) -> None:
+        """Store that a slot is free, of an execution whose end is on its way to the store or there."""
+        ...
+
 
 class ExecutionRun:
     """One execution, from its submission to its end; all of it on the loop's thread.
@@ -418,6 +422,18 @@ class ExecutionRun:
             self._fail(position, outcome.error, now, slot)
         else:
             self._retry(attempt, outcome.error, outcome.delay, now, slot)
+
+    def slot_freed(self, task: TaskExecution, slot: int) -> None:
+        """Store that the thread of a task that had ended has ended too; the execution may have, and begun again."""
+        if self.status.is_final:
+            self._owner.slot_freed_late(task, slot)
+        else:
+            self.tell_slot_freed(task, slot)
+
+    def tell_slot_freed(self, task: TaskExecution, slot: int) -> None:
+        """Store that as an event of this run, whether it is the one that the thread belonged to or not."""
+        task.shared = self._shared
+        self._resources.write((task.event(EventType.SLOT_FREED, self._resources.clock.time(), slot),))
 
     def attempt_broke(self, attempt: Attempt, error: BaseException) -> None:
         """Take an error of the engine's own that came up with an attempt: it fails the execution."""

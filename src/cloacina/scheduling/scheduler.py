@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cloacina.errors import StoreWriteFailed
     from cloacina.execution.event_loop import OneShot
     from cloacina.execution.resources import Resources
+    from cloacina.execution.task_execution import TaskExecution
     from cloacina.store.changes import Change, Unit
     from cloacina.store.claims import StoredExecution
     from cloacina.store.connection import Connection
@@ -74,6 +75,8 @@ class Scheduler:
         self._is_left = False
         self.failure: BaseException | None = None
         """What broke the runner down."""
+        self.on_slot_freed: Callable[[TaskExecution, int], None] = _ignore
+        """Called with a task and a slot that its thread has kept, when both its execution and the thread have ended."""
         self.on_change: Callable[[ExecutionRun], None] | None = None
         """Called with each execution that is taken up, and that has ended."""
         self.on_retry: Callable[[], None] = _nothing
@@ -359,6 +362,14 @@ class Scheduler:
         if self.on_change is not None and run.is_over:
             self.on_change(run)
 
+    def slot_freed_late(self, task: TaskExecution, slot: int) -> None:
+        """Store that a slot is free whose execution has ended before; if it was retried, it may be going on here."""
+        run = self._runs.get(task.execution_id)
+        if run is None or run.status.is_final:
+            self.on_slot_freed(task, slot)
+        else:
+            run.tell_slot_freed(task, slot)
+
 
 async def _through(steps: Iterator[None]) -> None:
     """Take steps, a portion in each turn of the loop, so that others have theirs."""
@@ -382,3 +393,7 @@ def _cancel(run: ExecutionRun) -> None:
 
 def _nothing() -> None:
     """Nobody wants to know."""
+
+
+def _ignore(task: TaskExecution, slot: int) -> None:
+    """Nobody stores it."""

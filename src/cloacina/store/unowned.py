@@ -8,6 +8,7 @@ from sqlalchemy import case, func, insert, select, update
 
 from cloacina.canonical_json import decode, encode
 from cloacina.store.claims import wake_addresses
+from cloacina.store.lookup import find
 from cloacina.store.records import EventType, ExecutionStatus, SignalKind, TaskStatus, WaitPhase
 from cloacina.store.tables import execution_events, signals, task_executions, waits, workflow_executions
 
@@ -121,6 +122,36 @@ def reopen_asked(connection: Connection, owners: Sequence[str], now: float) -> S
             refused = {"consumed_at": now, "refusal": f"the execution is {row.status}"}
             connection.execute(update(signals).where(signals.c.id == row.id).values(refused))
     return wake_addresses(connection) if asked else ()
+
+
+def slot_freed(
+    connection: Connection,
+    runner_id: str,
+    execution_id: str,
+    task_execution_id: str,
+    task_id: str,
+    attempt: int,
+    slot: int,
+    now: float,
+) -> None:
+    """Tell that a thread has ended that outlived its execution; nothing if that was opened again since.
+
+    Args:
+        connection: In a transaction that writes.
+        runner_id: The runner that ran it.
+        execution_id: The execution.
+        task_execution_id: The task's in it.
+        task_id: The task.
+        attempt: The attempt that the thread belonged to.
+        slot: The slot that it has kept.
+        now: Seconds since the epoch.
+    """
+    found = find(connection, execution_id)
+    if found is None or found.runner_id != runner_id or not found.status.is_final:
+        return
+    event = _event(execution_id, _next_number(connection, execution_id), EventType.SLOT_FREED, now)
+    of_task = {"task_execution_id": task_execution_id, "task_id": task_id, "attempt": attempt, "slot": slot}
+    connection.execute(insert(execution_events), [event | of_task])
 
 
 def _overtake_messages(connection: Connection, execution_id: str, now: float) -> None:
