@@ -26,7 +26,7 @@ T = TypeVar("T")
 # Seconds that opening waits for a lock of another process.
 _OPENING_PATIENCE = 10.0
 _SECONDS_BETWEEN_LOOKS = 1.0
-_MOST_IDLE = 8
+_MOST_IDLE = 5
 
 RETRY_SECONDS = 30.0
 """How long a transaction is tried again while the database is locked or has no room."""
