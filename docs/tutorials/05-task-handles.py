@@ -220,8 +220,9 @@ with Runner("waiting.db") as runner:
 # - The condition is asked at once, while the slot is still held. If it holds already, the wait costs nothing. Otherwise
 #   the slot is given back, and the condition is asked again after each interval.
 # - It is asked many times, and maybe in another thread. Let it look and not act.
-# - An interval of 100 ms is for lessons. Usual are 1 to 5 s for files, and 10 to 30 s for a service or a person. The
-#   wait may end late by as much.
+# - An interval of 100 ms is for lessons. Usual are 1 to 5 s for files, and 10 to 30 s for a service. The wait may end
+#   late by as much. A person or another program can tell you, which needs no polling:
+#   [wait for people and messages](../07-signals-and-approvals/).
 # - For waits below a few seconds with slots to spare, sleep is simpler, and costs little.
 #
 # The whole program of the first part is in the repository, as `examples/deferred_tasks.py`.
