@@ -16,7 +16,7 @@ import pytest
 
 from cloacina.store import Database, EventType, ExecutionStatus, SubStatus, TaskStatus, WaitPhase, changes
 from cloacina.store.changes import Change
-from cloacina.store.claims import claim, register_runner, release_dead, tell_runner
+from cloacina.store.claims import claim, is_dead, register_runner, release_dead, tell_runner
 from cloacina.store.connection import Connection
 from cloacina.store.group_commit import GroupCommit
 from cloacina.store.ownership import Place, RunnerLock, is_locked, lock_path
@@ -102,6 +102,33 @@ def test_lock_is_seen_in_the_process_that_holds_it_and_removed_with_it(tmp_path:
     lock.release()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lock_may_be_opened_by_whoever_may_write_to_the_database(tmp_path: Path) -> None:
+    database = tmp_path / "runs.db"
+    database.touch()
+    database.chmod(0o660)
+
+    lock = RunnerLock.take(database, "r")
+
+    assert lock.path.stat().st_mode & 0o777 == 0o660
+    lock.release()
+
+
+@pytest.mark.parametrize("error", [PermissionError, OSError], ids=["another user's", "too many files"])
+def test_lock_that_cannot_be_opened_counts_as_held_however_long_its_runner_was_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    lock = RunnerLock.take(tmp_path / "runs.db", "r")
+    lock.close()  # As the process of a dead runner does.
+
+    def refuse(path: Path, flags: int) -> int:
+        raise error(str(path), flags)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert not is_dead(tmp_path / "runs.db", "r", seen_at=0.0, now=1e9)
+    monkeypatch.undo()
+    assert is_dead(tmp_path / "runs.db", "r", seen_at=1e9, now=1e9)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class RunnerLock:
                 f"be created: {error.strerror or error}; let this process write into the folder."
             )
             raise StoreUnavailable(message) from error
+        _share_as(database, descriptor)
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(descriptor, f"{os.getpid()} on {socket.gethostname()}\n".encode())
@@ -75,6 +76,18 @@ class RunnerLock:
             os.close(descriptor)
 
 
+def _share_as(database: Path, descriptor: int) -> None:
+    """Let whoever may write to the database open a file beside it, so that they can tell whether it is locked."""
+    try:
+        found = database.stat()
+    except FileNotFoundError:  # Removed since it was opened; the writer will tell.
+        return
+    if hasattr(os, "fchown"):
+        with contextlib.suppress(PermissionError):  # A group that this user is not in.
+            os.fchown(descriptor, -1, found.st_gid)
+        os.fchmod(descriptor, found.st_mode & 0o666)
+
+
 def lock_path(database: Path, runner_id: str) -> Path:
     """Return where the lock of a runner is."""
     return database.with_name(f"{database.name}-runner-{runner_id}")
@@ -95,14 +108,17 @@ def is_locked(path: Path) -> bool | None:
     """Return whether somebody holds a lock.
 
     Returns:
-        None when there is no such file, or nobody can tell.
+        None when there is no such file, or nobody can tell on this system. A file that is there and cannot be opened,
+        such as another user's, counts as locked: to take a runner for dead that is not would run its tasks twice.
     """
     if fcntl is None:
         return None
     try:
         descriptor = os.open(path, os.O_RDWR)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError:
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
