@@ -12,15 +12,25 @@ if TYPE_CHECKING:
 
 
 class Effects:
-    """Appends lines to a file, each of them by one write, so that lines of several processes do not mix."""
+    """Appends lines to a file, each of them by one write, so that lines of several processes do not mix.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        process: The number of the process, or of what stands for one.
+    """
+
+    def __init__(self, path: Path, process: int | None = None) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._process = os.getpid() if process is None else process
 
     def add(self, what: str, **fields: Any) -> None:
         """Append a line."""
-        line = json.dumps({"what": what, "pid": os.getpid(), **fields})
+        line = json.dumps({"what": what, "pid": self._process, **fields})
         os.write(self._descriptor, line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
 
 
 @dataclass(frozen=True, slots=True)
