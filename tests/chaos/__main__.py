@@ -15,6 +15,8 @@ from typing import get_args
 from tests.chaos.processes import Face
 from tests.chaos.rounds import Failed, run_round
 
+_ROUNDS_BETWEEN_WORDS = 20
+
 
 def main() -> int:
     """Run the rounds; return 1 when one has failed."""
@@ -41,6 +43,8 @@ def main() -> int:
             sys.stdout.flush()
         else:
             blows.update(line.split()[0] for line in plan.told)
+        if (number + 1) % _ROUNDS_BETWEEN_WORDS == 0:
+            print(f"{number + 1} rounds in {time.monotonic() - began:.0f} s, {failures} failed", flush=True)
     print(f"{chosen.rounds} rounds in {time.monotonic() - began:.0f} s, {failures} failed; {dict(blows)}")
     return min(failures, 1)
 
