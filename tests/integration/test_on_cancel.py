@@ -25,7 +25,7 @@ from cloacina import (
 from cloacina.testing import FakeTaskHandle, VirtualClock
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Call, Crashed, Scripted, Until, UntilWait
+    from tests.integration.conftest import Bodies, Call, Crashed, Scripted, Until, UntilWait
 
 _BOTH_KINDS = pytest.mark.parametrize("kind", ["async def", "def"])
 
@@ -131,6 +131,30 @@ async def test_on_cancel_is_for_tasks_that_had_begun_and_not_ended(until: Until,
         "failed_once": "Cancelled",
         "not_begun": "Cancelled",
     }
+
+
+@_BOTH_KINDS
+async def test_clean_ups_take_slots_in_turn(scripted: Scripted, bodies: Bodies, until: Until, kind: str) -> None:
+    def works(context: Context) -> Script:
+        yield "wait_for", "done"
+
+    async def clean_up(context: Context) -> None:
+        with bodies.inside():
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+
+    workflow = Workflow("w", tasks=[scripted(kind, works, on_cancel=clean_up)])
+    async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
+        executions = await runner.submit_many(workflow, [None] * 5)
+
+        async def all_wait() -> bool:
+            return len(await runner.waits(phase="waiting")) == 5
+
+        await until(all_wait)
+        for execution in executions:
+            await execution.cancel()
+        assert {(await execution.wait()).status.value for execution in executions} == {"Cancelled"}
+    assert bodies.most == 1
 
 
 @_BOTH_KINDS
