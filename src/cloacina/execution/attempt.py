@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,22 +14,21 @@ from cloacina.execution.checkpoints import Checkpoints
 from cloacina.execution.forked_body import ForkedBody
 from cloacina.execution.handle import EngineTaskHandle
 from cloacina.execution.heartbeats import Pulse
-from cloacina.execution.ids import new_id
 from cloacina.execution.inside import begin
 from cloacina.execution.limits import limits_of
 from cloacina.execution.memos import Memos
 from cloacina.execution.outcome import CANCELLED
+from cloacina.execution.recorded_attempt import RecordedAttempt
 from cloacina.execution.slots import SlotToken
 from cloacina.handle import with_task_handle
 from cloacina.membrane import Log
-from cloacina.store.changes import CLEANS_UP, signal_state
-from cloacina.store.records import EventType, SubStatus, TaskStatus, WaitPhase
+from cloacina.store.records import SubStatus
 
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Awaitable, Callable, Mapping
 
-    from cloacina.execution.inbox import Inbox, Signal
+    from cloacina.execution.inbox import Inbox
     from cloacina.execution.limits import Limit
     from cloacina.execution.outcome import Outcome
     from cloacina.execution.resources import Resources
@@ -100,7 +98,7 @@ class Stoppable(Protocol):
         ...
 
 
-class Attempt:
+class Attempt(RecordedAttempt):
     """One attempt of a task.
 
     Args:
@@ -115,7 +113,6 @@ class Attempt:
         "__weakref__",
         "_base",
         "_context",
-        "_has_ended",
         "_has_started",
         "_is_cancelled",
         "_is_left",
@@ -130,10 +127,6 @@ class Attempt:
         "_scope",
         "_shield",
         "_variables",
-        "_wait",
-        "resources",
-        "task",
-        "token",
     )
 
     def __init__(
@@ -144,9 +137,7 @@ class Attempt:
         variables: contextvars.Context,
         owner: AttemptOwner,
     ) -> None:
-        self.resources = resources
-        self.task = task
-        self.token = SlotToken(resources.slots)
+        super().__init__(resources, task, SlotToken(resources.slots))
         self._context = Context.from_encoded(base)
         self._variables = variables
         self._owner = owner
@@ -162,15 +153,12 @@ class Attempt:
         self._is_over = False
         # What it has come to, once that is known.
         self._outcome: Outcome | None = None
-        # Whether the owner knows.
-        self._has_ended = False
         self._running: object = None
         definition = task.definition
         has_limits = definition.timeout is not None or definition.heartbeat_timeout is not None
         self._limits = limits_of(definition, resources) if has_limits else ()
         # The one that it has timed out by.
         self._overdrawn: Limit | None = None
-        self._wait: Wait | None = None
 
     @property
     def inbox(self) -> Inbox:
@@ -197,11 +185,6 @@ class Attempt:
     def base(self) -> Mapping[str, str]:
         """The context it started from: JSON text by key."""
         return self._base
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its outcome is told, or cannot be."""
-        return self._has_ended
 
     def forked(self) -> None:
         """Let the process end when it comes back from the body. Called in a child that the body has forked."""
@@ -307,17 +290,10 @@ class Attempt:
 
     def _begin(self) -> list[Change]:
         """Let the attempt begin, and return what is to be stored of that."""
-        resources, task = self.resources, self.task
-        now = resources.clock.time()
+        now = self.resources.clock.time()
         changes = self._owner.attempt_started(now)
-        task.started_at = now
-        task.status = TaskStatus.RUNNING
-        task.sub_status = SubStatus.ACTIVE
-        changes.append(task.state())
-        # Whoever cancels the execution while nobody runs it has to know that something is to be cleaned up.
-        detail = None if task.definition.on_cancel is None else CLEANS_UP
-        changes.append(task.event(EventType.TASK_STARTED, now, self.token.slot, detail))
-        if not task.is_suspect:
+        changes += self.started(now)
+        if not self.task.is_suspect:
             self._start_clock()
             self._start_body()
         return changes
@@ -512,10 +488,14 @@ class Attempt:
             self._tell_slot_is_free()
         self.token.release()
 
+    def _tell_slot_is_free(self) -> None:
+        if (slot := self.token.slot) is not None:
+            self._owner.slot_freed(self.task, slot)
+
     def _end(self, outcome: Outcome, slot: int | None) -> None:
         self._has_ended = True
-        if self.task.heartbeat is not None and (last := self.resources.heartbeats.end(self.task)):
-            self.resources.write(last)
+        if self.task.heartbeat is not None:
+            self.show_last_heartbeat()
         try:
             self._owner.attempt_ended(self, outcome, slot)
         except BaseException as error:
@@ -543,10 +523,10 @@ class Attempt:
         if (wait := self._wait) is not None:
             # Not when its thread hears of it: the process may have died by then.
             wait.give_up()
-            self.show_abandoned(wait)
+            self.show_ended(wait)
         slot = self.token.slot
         if slot is not None:
-            self.resources.write((self.task.event(EventType.SLOT_KEPT, self.resources.clock.time(), slot),))
+            self.show_slot_kept(slot)
         self._end(outcome, slot)
         if slot is not None:
             logger.warning(
@@ -613,7 +593,7 @@ class Attempt:
         error.__cause__ = cause
         return error
 
-    # ── What the database and the queries see of a wait ──────────────────────────────────────────────────────────────
+    # ── What is recorded of its waits ────────────────────────────────────────────────────────────────────────────────
 
     def show_deferred(self, wait: Wait | None) -> None:
         """Store that the task gives its slot back; without a wait, it only lets others go first.
@@ -624,79 +604,10 @@ class Attempt:
         """
         self.refuse_if_over()
         self._stop_clock()
-        now = self.resources.clock.time()
-        self.task.sub_status = SubStatus.DEFERRED
-        changes = [self.task.state()]
-        if wait is not None:
-            wait.id = wait.id or new_id()
-            wait.phase = WaitPhase.WAITING
-            self._wait = wait
-            self.resources.waits[wait.id] = wait
-            is_known = wait.is_stored
-            if not is_known:
-                changes.append(wait.creation(now))
-            if wait.polling is not None:
-                self.resources.poll_flush.schedule()
-            if is_known or (wait.polling is not None and wait.polling.errors):
-                changes.append(wait.state())
-            detail = f'{{"wait":"{wait.id}"}}'
-            changes.append(self.task.event(EventType.TASK_DEFERRED, now, self.token.slot, detail))
-        else:
-            changes.append(self.task.event(EventType.TASK_DEFERRED, now, self.token.slot))
-            changes.append(self.task.event(EventType.TASK_RESUMING, now))
-        self.resources.write(changes)
-
-    def show_resuming(self, wait: Wait) -> None:
-        """Store that the wait is over and the task queues for a slot."""
-        if self._has_ended:  # Given up, and its thread has yet to hear of it.
-            return
-        now = self.resources.clock.time()
-        wait.phase = WaitPhase.RESUMING
-        detail = json.dumps({"wait": wait.id, "outcome": wait.outcome})
-        self.resources.write((wait.state(), self.task.event(EventType.TASK_RESUMING, now, detail=detail)))
+        super().show_deferred(wait)
 
     def show_active(self, wait: Wait | None) -> None:
         """Store that the task holds a slot again."""
-        now = self.resources.clock.time()
-        if self._has_ended:
-            # Given up in the moment of the grant: what is stored of the task is final.
-            if wait is not None and wait.id in self.resources.waits:
-                self.show_abandoned(wait)
-            return
-        self.task.sub_status = SubStatus.ACTIVE
-        changes = [self.task.state(), self.task.event(EventType.TASK_RESUMED, now, self.token.slot)]
-        if wait is not None:
-            changes.append(self._ended(wait, now))
-        self.resources.write(changes)
-        self._start_clock()
-
-    def show_abandoned(self, wait: Wait) -> None:
-        """Store that the wait has ended, and nothing of the task: it was cancelled, and cleans up without a slot."""
-        self.resources.write((self._ended(wait, self.resources.clock.time()),))
-
-    def show_ended(self, wait: Wait) -> None:
-        """Store that a wait is over for which the slot was not given back."""
-        self.resources.write((wait.state(self.resources.clock.time()),))
-
-    def _ended(self, wait: Wait, at: float) -> Change:
-        del self.resources.waits[wait.id]
-        self._wait = None
-        wait.phase = WaitPhase.ENDED
-        return wait.state(at)
-
-    def refuse_signal(self, signal: Signal, error: Exception) -> None:
-        """Store that a signal is not what the task expects of it; the wait goes on."""
-        task = self.task
-        now = self.resources.clock.time()
-        self.resources.write((signal_state(signal.id, task.execution_id, now, None, str(error)),))
-        logger.warning(
-            "task %r refused the signal %r: %s",
-            task.definition.id,
-            signal.name,
-            error,
-            extra={"execution_id": task.execution_id, "task_id": task.definition.id},
-        )
-
-    def _tell_slot_is_free(self) -> None:
-        if (slot := self.token.slot) is not None:
-            self._owner.slot_freed(self.task, slot)
+        super().show_active(wait)
+        if not self._has_ended:
+            self._start_clock()

@@ -368,7 +368,7 @@ class EngineTaskHandle:
             if self._attempt.token.is_held():
                 self._attempt.show_active(wait)
             else:
-                self._attempt.show_abandoned(wait)
+                self._attempt.show_ended(wait)
         elif wait.is_stored and wait.phase is None:
             self._attempt.show_ended(wait)  # one of an earlier run of the body, which was over at the first look
 

@@ -273,7 +273,7 @@ class Wait(Timer):
         """End the wait of a job that the body has left behind: without its task it waits for nothing."""
         self._on(Event.LEFT)
         self.outcome = CANCELLED
-        self._attempt.show_abandoned(self)
+        self._attempt.show_ended(self)
         self._go_on()
 
     def give_up(self) -> None:
