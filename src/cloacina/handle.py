@@ -589,6 +589,14 @@ _HandleT = TypeVar("_HandleT", bound=AnyTaskHandle)
 _current: ContextVar[AnyTaskHandle | None] = ContextVar("cloacina_task_handle", default=None)
 
 
+def offer_task_handle(handle: AnyTaskHandle) -> None:
+    """Set a handle for a body that has context variables of its own, which end with it.
+
+    For the engine, where a coroutine around each body that waits is memory: see `with_task_handle`.
+    """
+    _current.set(handle)
+
+
 async def with_task_handle(handle: _HandleT, awaitable: Awaitable[_ResultT]) -> tuple[_ResultT, _HandleT | None]:
     """Await the body of a task with a handle set for it.
 

@@ -20,7 +20,7 @@ from cloacina.execution.memos import Memos
 from cloacina.execution.outcome import CANCELLED
 from cloacina.execution.recorded_attempt import RecordedAttempt
 from cloacina.execution.slots import SlotToken
-from cloacina.handle import with_task_handle
+from cloacina.handle import offer_task_handle
 from cloacina.membrane import Log
 from cloacina.store.records import SubStatus
 
@@ -316,11 +316,9 @@ class Attempt(RecordedAttempt):
                 self._scope = scope
                 if self.is_stopped:
                     scope.cancel()
-                body = definition.run(self._context)
                 if definition.requires_handle:
-                    await with_task_handle(EngineTaskHandle(self, None), body)
-                else:
-                    await body
+                    offer_task_handle(EngineTaskHandle(self, None))
+                await definition.run(self._context)
         except KeyboardInterrupt as interrupt:
             self._body_ended(interrupt)
             if self.resources.loop.receives_interrupts:

@@ -18,10 +18,10 @@ from cloacina.execution.ids import new_id
 from cloacina.execution.slots import SlotToken
 from cloacina.execution.waiting.arguments import interval_of, returns_awaitable, time_limit
 from cloacina.execution.waiting.combined import Combination, Several
-from cloacina.execution.waiting.payloads import InvalidPayload, has_to_load, load, validated
+from cloacina.execution.waiting.payloads import has_to_load, load
 from cloacina.execution.waiting.polling import polling_of
 from cloacina.execution.waiting.questions import Question
-from cloacina.execution.waiting.sources import EachOf, Expected, FirstOf, Met, Moment
+from cloacina.execution.waiting.sources import EachOf, Expected, FirstOf, Moment
 from cloacina.execution.waiting.wait import MET, Awaited, Wait
 from cloacina.handle import RAISE
 from cloacina.store.records import WaitKind
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from cloacina.execution.attempt import Attempt
     from cloacina.execution.checkpoints import Checkpoint
-    from cloacina.execution.inbox import Signal as Received
     from cloacina.execution.waiting.places import Places
     from cloacina.execution.waiting.polling import Polling
     from cloacina.execution.waiting.sources import Source
@@ -344,16 +343,7 @@ class EngineTaskHandle:
         return Moment(due_at, resources.clock, resources.timers)
 
     def _expected(self, name: str, model: Any) -> Expected:
-        return Expected(name, self._attempt.inbox, partial(self._read, model))
-
-    def _read(self, model: Any, signal: Received) -> Met | None:
-        """Return what a signal meets a wait with; None when its payload is refused, which is stored."""
-        try:
-            value = validated(model, signal.payload)
-        except InvalidPayload as error:
-            self._attempt.refuse_signal(signal, error)
-            return None
-        return Met(value, signal.payload or "null", (signal,))
+        return Expected(name, model, self._attempt)
 
     async def _may_park(self, wait: Wait) -> bool:
         """Return when the task may give its slot back: threads that park are counted; False when the wait is over."""

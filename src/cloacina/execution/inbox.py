@@ -44,11 +44,14 @@ class Inbox:
     def __init__(self) -> None:
         self._signals: dict[str, deque[Signal]] = {}
         self._waiting: dict[str, dict[Addressee, None]] = {}
-        self._told: set[str] = set()
+        # None before the first: most who wait are told once, and an empty set is as large as all of the rest.
+        self._told: set[str] | None = None
 
     def is_told(self, signal_id: str) -> bool:
         """Return whether a signal was told before; take note that it is told now."""
-        if signal_id in self._told:
+        if self._told is None:
+            self._told = set()
+        elif signal_id in self._told:
             return True
         self._told.add(signal_id)
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cloacina.errors import ReplayMismatch
+from cloacina.store.records import WaitKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,26 +63,22 @@ class Memos:
         stored: What earlier runs of the body have left.
     """
 
-    __slots__ = ("_asked", "_kinds", "_stored", "_task_id")
+    __slots__ = ("_asked", "_stored", "_task_id")
 
     def __init__(self, task_id: str, stored: Iterable[Memo] = ()) -> None:
         self._task_id = task_id
         self._asked: dict[tuple[str, str], int] = {}
         self._stored: dict[tuple[str, str, int], Memo] = {}
-        self._kinds: dict[tuple[str, int], str] = {}
         for memo in stored:
             self.add(memo)
 
     def add(self, memo: Memo) -> None:
         """Keep a memo for when the body is run again; a later one of the same question takes its place."""
         self._stored[memo.kind, memo.name, memo.ordinal] = memo
-        if memo.name:
-            self._kinds[memo.name, memo.ordinal] = memo.kind
 
     def forget(self, kind: str, name: str, ordinal: int) -> None:
         """Forget a memo: the body has not been answered after all."""
         self._stored.pop((kind, name, ordinal), None)
-        self._kinds.pop((name, ordinal), None)
 
     def start(self) -> None:
         """Begin at the first question: the same attempt is run again from its start."""
@@ -92,7 +89,6 @@ class Memos:
         self._asked.clear()
         for key in [key for key, memo in self._stored.items() if not is_kept(memo.outcome, memo.signal_id)]:
             del self._stored[key]
-            self._kinds.pop(key[1:], None)
 
     def peek(self, kind: str, name: str) -> Memo | None:
         """Return what was stored of the next question of a kind and name, without counting it."""
@@ -111,14 +107,19 @@ class Memos:
         self._asked[kind, name] = ordinal
         if not self._stored:
             return ordinal, None
-        before = self._kinds.get((name, ordinal), kind)
-        if before != kind and (kind, name, ordinal) not in self._stored:
+        memo = self._stored.get((kind, name, ordinal))
+        before = self._other_kind(name, ordinal) if memo is None and name else None
+        if before is not None:
             message = (
                 f"task {self._task_id!r} asks for the {kind} {name!r}, which was a {before} when the task ran before; "
                 "give one of the two another name"
             )
             raise ReplayMismatch(message)
-        return ordinal, self._stored.get((kind, name, ordinal))
+        return ordinal, memo
+
+    def _other_kind(self, name: str, ordinal: int) -> str | None:
+        """Return of which kind a question of a name was when the task ran before; None when there was none."""
+        return next((kind for kind in WaitKind if (kind, name, ordinal) in self._stored), None)
 
     def unasked(self) -> Iterator[Memo]:
         """Yield what was answered and the body has not asked for."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from cloacina.execution.waiting.payloads import InvalidPayload, validated
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -83,26 +85,40 @@ class Moment:
 _COME = Met(True, None)
 
 
+class Receiver(Protocol):
+    """Whose signals they are: an attempt."""
+
+    @property
+    def inbox(self) -> Inbox:
+        """Where they arrive."""
+        ...
+
+    def refuse_signal(self, signal: Signal, error: Exception) -> None:
+        """Store that a signal is not what the task expects of it."""
+        ...
+
+
 class Expected:
     """A signal of a name.
 
     Args:
         name: The signal's name.
-        inbox: Where it arrives.
-        read: Turns a signal into what it meets the wait with; None for one that was refused.
+        model: What its payload is read as.
+        receiver: Whose it is.
     """
 
-    __slots__ = ("_inbox", "_name", "_on_met", "_read")
+    __slots__ = ("_model", "_name", "_on_met", "_receiver")
 
-    def __init__(self, name: str, inbox: Inbox, read: Callable[[Signal], Met | None]) -> None:
+    def __init__(self, name: str, model: Any, receiver: Receiver) -> None:
         self._name = name
-        self._inbox = inbox
-        self._read = read
+        self._model = model
+        self._receiver = receiver
         self._on_met: Callable[[Met], None] | None = None
 
     def look(self) -> Met | None:
         """Return the oldest signal that is there and is not refused."""
-        while (signal := self._inbox.take(self._name)) is not None:
+        inbox = self._receiver.inbox
+        while (signal := inbox.take(self._name)) is not None:
             if (met := self._read(signal)) is not None:
                 return met
         return None
@@ -113,23 +129,32 @@ class Expected:
             on_met(met)
         else:
             self._on_met = on_met
-            self._inbox.wait(self._name, self)
+            self._receiver.inbox.wait(self._name, self)
 
     def stop(self) -> None:
         """Call it no more."""
         self._on_met = None
-        self._inbox.give_up(self._name, self)
+        self._receiver.inbox.give_up(self._name, self)
 
     def signalled(self, signal: Signal) -> None:
         """Take a signal from the inbox."""
         on_met = self._on_met
         if on_met is None:
-            self._inbox.put_back(signal)
+            self._receiver.inbox.put_back(signal)
         elif (met := self._read(signal)) is None:
-            self._inbox.wait(self._name, self)
+            self._receiver.inbox.wait(self._name, self)
         else:
             self._on_met = None
             on_met(met)
+
+    def _read(self, signal: Signal) -> Met | None:
+        """Return what a signal meets a wait with; None when its payload is refused, which is stored."""
+        try:
+            value = validated(self._model, signal.payload)
+        except InvalidPayload as error:
+            self._receiver.refuse_signal(signal, error)
+            return None
+        return Met(value, signal.payload or "null", (signal,))
 
 
 class FirstOf:
