@@ -169,6 +169,6 @@ def test_wait(cloacina_runner, cloacina_clock):
     cloacina_runner.execute(Workflow("w", tasks=[wait])).raise_for_status()
     assert cloacina_clock.elapsed == timedelta(days=3)
 """)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "cloacina.pytest_plugin", "-p", "no:cacheprovider", "."]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "2 passed" in ended.stdout, ended.stdout + ended.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,14 +44,12 @@ class _Loop:
 
     def __init__(self) -> None:
         self.posted: deque[Callable[[], object]] = deque()
+        self.thread = threading.get_ident()
 
     def one_shot(self) -> _OneShot:
         return _OneShot()
 
     def is_current(self) -> bool:
-        return True
-
-    def is_own_thread(self) -> bool:
         return True
 
     def post(self, callback: Callable[[], object]) -> bool:
