@@ -58,7 +58,7 @@ class Measurement:
     rows: tuple[Row, ...]
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     quick: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    rounds: int = 5
+    rounds: int = 3
     floor: str | None = None
     contestants: tuple[str, ...] = ("asyncio", "trio")
     is_large: bool = False
@@ -86,10 +86,10 @@ def _waits(name: str, *, waits: int, as_file: bool = False, is_large: bool = Fal
             Row("… all stored and the runner left, after the flip", "stored_after", "s"),
             Row("… submitted and parked", "parked_rate", "/s", 5_000, more_is_better=True),
         ),
-        {"waits": waits, "slots": SLOTS, "seconds": 12.0, "as_file": as_file},
+        {"waits": waits, "slots": SLOTS, "seconds": 6.0, "as_file": as_file},
         {"waits": waits // 5, "seconds": 5.0},
         floor="polls",
-        rounds=1 if is_large else 3,
+        rounds=1 if is_large else 2,
         is_large=is_large,
     )
 
@@ -108,10 +108,10 @@ def _signals(name: str, *, waits: int, is_large: bool = False) -> Measurement:
             Row("… the slowest of a hundred", "there_slow", "s", 0.025),
             Row("… all others cancelled, and that stored", "cancelled_after", "s", 10),
         ),
-        {"waits": waits, "slots": SLOTS, "seconds": 5.0, "sent": 300},
+        {"waits": waits, "slots": SLOTS, "seconds": 3.0, "sent": 300},
         {"waits": waits // 5, "seconds": 2.0, "sent": 100},
         floor="signals",
-        rounds=1 if is_large else 3,
+        rounds=1 if is_large else 2,
         is_large=is_large,
     )
 
@@ -124,7 +124,7 @@ def _cancelled(name: str, *, waits: int, is_large: bool = False) -> Measurement:
         (Row(text, "cancelled_after", "s"),),
         {"waits": waits, "slots": SLOTS, "cancel": True},
         {"waits": waits // 5},
-        rounds=1 if is_large else 3,
+        rounds=1 if is_large else 2,
         is_large=is_large,
     )
 
@@ -146,7 +146,7 @@ def _blocking_waits(name: str, *, waits: int) -> Measurement:
             Row("… submitted and parked", "parked_rate", "/s", more_is_better=True),
         ),
         {"waits": waits, "slots": SLOTS, "blocking": True},
-        rounds=3,
+        rounds=2,
     )
 
 

@@ -95,7 +95,10 @@ def takes_long(workflow: Workflow, contexts: Sequence[Mapping[str, Any] | None])
     """Return whether to encode initial contexts takes more than a few milliseconds, or runs code of the user's."""
     if workflow.input is not None:
         return True
-    return any(type(each) is not dict for each in contexts if each is not None) or is_heavy(contexts)
+    for context in contexts:
+        if context is not None and type(context) is not dict:
+            return True
+    return is_heavy(contexts)
 
 
 def new_execution(workflow: Workflow, context: Mapping[str, str]) -> NewExecution:

@@ -94,12 +94,13 @@ class GroupCommit:
         return self._transact(self._write_apart, units)
 
     def _transact(self, write: Write, units: Sequence[Unit]) -> Mapping[int, Exception]:
-        patience = Patience(self._retry_for)
+        patience: Patience | None = None
         while True:
             try:
                 with forks.uses_of_sqlite:
                     refused = self._write_and_commit(write, units)
             except Exception as error:  # noqa: BLE001 - raised again, if another try does not help
+                patience = patience or Patience(self._retry_for)
                 patience.pause_after(error)
             else:
                 return refused
