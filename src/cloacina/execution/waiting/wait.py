@@ -375,14 +375,13 @@ class Wait(Timer):
         self._disarm()
         self._state = State.GONE
         attempt, token, met = self._attempt, self._token, self._met
-        if met is None or not met.signals:
+        if met is None or not attempt.is_stopped:
             self.outcome = CANCELLED
-        elif not attempt.is_stopped:
-            self.outcome = CANCELLED
+        # Otherwise it was met: the next attempt, or that of a retried execution, is given what it has used up.
+        if met is not None and met.signals and not attempt.is_stopped:
             self._met = None
             attempt.memos.forget(self.awaited.kind, self.awaited.name, self._ordinal)
             self._take_back(met)
-        # Otherwise it was met: the next attempt, or that of a retried execution, is given what it has used up.
         if token is None:
             return  # The slot was not given back yet.
         slots = attempt.resources.slots
