@@ -143,6 +143,30 @@ async def test_details_are_seen_at_once_here_and_within_seconds_elsewhere_and_ou
     assert seen == [42]
 
 
+@_BOTH_KINDS
+async def test_runner_that_is_left_leaves_the_last_heartbeat_to_the_next(
+    scripted: Scripted, until_wait: UntilWait, tmp_path: Path, kind: str
+) -> None:
+    seen: list[object] = []
+
+    def works(context: Context) -> Script:
+        yield "heartbeat", 42
+        yield "wait_for", "go"
+
+    @task(id="works")
+    async def sees(context: Context, handle: TaskHandle) -> None:
+        seen.append(handle.last_heartbeat)
+
+    path, clock = tmp_path / "w.db", VirtualClock(auto=False)
+    async with AsyncRunner(path, clock=clock, on_exit="leave", grace=0) as runner:
+        execution = await runner.submit(Workflow("w", tasks=[scripted(kind, works)]))
+        await until_wait(runner, execution)
+    async with AsyncRunner(path) as runner:
+        runner.register(Workflow("w", tasks=[sees]))
+        (await runner.wait(execution.id)).raise_for_status()
+    assert seen == [42]
+
+
 async def test_what_cannot_be_a_heartbeat_is_refused() -> None:
     kept: list[TaskHandle] = []
 

@@ -89,9 +89,10 @@ class Heartbeats:
         self._beating[task.id] = task
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._resources.timers.call_after(FLUSH_SECONDS, self._flush)
+            self._resources.timers.call_after(FLUSH_SECONDS, self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Store what is not stored yet, of all that have beaten."""
         self._is_scheduled = False
         for task in self._beating.values():
             if change := _unstored(task):

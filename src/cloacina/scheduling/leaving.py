@@ -94,6 +94,7 @@ class Leaving:
             await self._wait_for_bodies()
         self.on_closed()
         scheduler.is_closed = True
+        self._resources.heartbeats.flush()
         self._journal.close()
         if not len(scheduler) or scheduler.failure is not None:
             return
