@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from cloacina.context import decode
@@ -26,7 +27,7 @@ def has_to_load(models: Iterable[Any]) -> bool:
 
 def load() -> None:
     """Import what validates payloads, which takes a while, the first time."""
-    import pydantic  # noqa: F401, PLC0415 - only who has a model pays for it
+    import_module("pydantic")
 
 
 class InvalidPayload(ValueError):
@@ -47,7 +48,7 @@ def validated(model: Any, payload: str | None) -> Any:
         return None if payload is None else decode(payload)
     if model is bool and payload in _BOOLEANS:
         return _BOOLEANS[payload]
-    from pydantic import ValidationError  # noqa: PLC0415 - as above
+    from pydantic import ValidationError  # noqa: PLC0415 - only who has a model pays for it
 
     try:
         return _adapter(model).validate_json(payload or "null")
