@@ -243,7 +243,9 @@ def _answers(done: list[Effect]) -> Iterator[str]:
 
 
 def _payloads(kind: str, value: Any) -> list[str]:
-    if kind == "signal" or (kind == "brief" and value is not None):
+    if value is None:
+        return []
+    if kind in {"signal", "brief"}:
         return [value]
     if kind == "any" and value[0] == 0:
         return [value[1]]

@@ -17,7 +17,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -88,7 +88,7 @@ class Lines:
 
     @contextmanager
     def _monitored(self) -> Generator[None]:
-        monitoring: Any = sys.monitoring  # type: ignore[attr-defined, unused-ignore] # pyright: ignore[reportAttributeAccessIssue]
+        monitoring = cast("Any", sys).monitoring
         monitoring.use_tool_id(_TOOL, "cloacina.testing")
         monitoring.register_callback(_TOOL, monitoring.events.LINE, self._ran)
         try:
