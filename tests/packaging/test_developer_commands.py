@@ -33,7 +33,7 @@ def test_every_command_is_there_and_no_shell_is_touched(tmp_path: Path) -> None:
     listed = angreal("tree", "--long", home=tmp_path)
     assert listed.returncode == 0, listed.stderr
     commands = {line.split(" ")[0] for line in listed.stdout.splitlines()}
-    assert {"bench", "check", "demo", "fuzz", "mutants", "test"} <= commands
+    assert {"bench", "chaos", "check", "demo", "fuzz", "mutants", "test"} <= commands
     assert list(tmp_path.iterdir()) == []
 
 
