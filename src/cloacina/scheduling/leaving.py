@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = Log("cloacina.leaving")
 
 CLEANING_SECONDS = 5.0
-"""How long bodies may clean up that were cancelled because the runner is left."""
+"""How long bodies may clean up that were cancelled because the runner is left, since the last of them has ended."""
 BROKEN_DOWN_SECONDS = 30.0
 """How long a runner that has broken down waits for bodies that clean up."""
 FIRST_WORD_SECONDS = 5.0
@@ -132,9 +132,12 @@ class Leaving:
         await scheduler.until(lambda: is_stored or scheduler.failure is not None)
 
     async def _wait_for_cleaning(self, seconds: float) -> None:
-        scheduler = self._scheduler
-        with anyio.move_on_after(seconds):
-            await scheduler.until(lambda: not len(scheduler))
+        """Return when all bodies have ended, or for some seconds none has."""
+        scheduler, before = self._scheduler, len(self._scheduler) + 1
+        while before > len(scheduler) > 0:
+            before = len(scheduler)
+            with anyio.move_on_after(seconds):
+                await scheduler.until(lambda: not len(scheduler))
         if (bodies := scheduler.bodies()) is not None:
             logger.error("the runner is left while tasks still clean up, without their slots: %s", bodies)
 
