@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import pytest
@@ -169,6 +169,12 @@ class World:
             "checkpoint": ("checkpoint", "charge", self.step),
             "idempotency_key": ("idempotency_key", "charge"),
         }
+
+
+def split(call: Call) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional part of a call, and its keywords."""
+    *positional, last = call
+    return (positional, cast("dict[str, Any]", last)) if isinstance(last, dict) else ([*call], {})
 
 
 async def provide(runner: AsyncRunner, executions: Iterable[str]) -> None:
@@ -419,11 +425,10 @@ async def test_after_a_crash_what_was_open_goes_on(
 
     calls = world.calls() | {"checkpoint": ("checkpoint", "charge", make), "late": ("wait_for", "never")}
     del calls["idempotency_key"]
-    for method, (*call, options) in [(method, [*calls[method], {}]) for method in calls if method != "checkpoint"]:
-        merged = {**(call.pop() if isinstance(call[-1], dict) else {}), **options}
-        if method not in {"defer_for", "defer_to"}:
-            merged |= {"timeout": 7200, "default": "late"}
-        calls[method] = (*call, merged)
+    for method, call in calls.items():
+        if method not in {"defer_for", "defer_to", "checkpoint"}:
+            arguments, options = split(call)
+            calls[method] = (*arguments, options | {"timeout": 7200, "default": "late"})
     heard: dict[str, Any] = {}
 
     def goes_on(context: Context) -> Script:
@@ -570,8 +575,7 @@ async def test_when_cancelled(until: Until, kind: str) -> None:
 
     @task(id="ends")
     async def ends(context: Context, handle: TaskHandle) -> None:
-        name, *arguments = calls[context["method"]]
-        options = arguments.pop() if isinstance(arguments[-1], dict) else {}
+        (name, *arguments), options = split(calls[context["method"]])
         try:
             await getattr(handle, name)(*arguments, **options)
         finally:
@@ -579,8 +583,7 @@ async def test_when_cancelled(until: Until, kind: str) -> None:
 
     @task(id="ends")
     def ends_blocking(context: Context, handle: BlockingTaskHandle) -> None:
-        name, *arguments = calls[context["method"]]
-        options = arguments.pop() if isinstance(arguments[-1], dict) else {}
+        (name, *arguments), options = split(calls[context["method"]])
         try:
             getattr(handle, name)(*arguments, **options)
         except TaskCancelled:
