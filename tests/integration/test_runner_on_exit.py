@@ -494,3 +494,31 @@ async def _until_ended_again(client: AsyncClient, execution_id: str) -> list[tup
             }:
                 return events
             await anyio.sleep(0.01)
+
+
+async def test_execution_that_was_taken_up_and_then_asked_for_is_waited_for(path: Path, until: Until) -> None:
+    @task
+    async def waits(context: Context, handle: TaskHandle) -> None:
+        await handle.wait_for("go")
+
+    workflow = Workflow("waits", tasks=[waits])
+    with Client(path) as client:
+        execution = client.submit("waits")
+    async with anyio.create_task_group() as group, AsyncRunner(path) as runner:
+        runner.register(workflow)
+
+        async def is_taken_up() -> bool:
+            return bool(await runner.waits(execution.id, phase="waiting"))
+
+        async def signal_when_it_is_left() -> None:
+            claiming = runner._engine._claiming
+            assert claiming is not None
+            await until(lambda: claiming._is_stopped)
+            async with AsyncClient(path) as client:
+                await client.signal(execution.id, "go")
+
+        await until(is_taken_up)
+        await runner.resume(workflow, execution.id)
+        group.start_soon(signal_when_it_is_left)
+    with Client(path) as client:
+        assert client.execution(execution.id).status == "Completed"
