@@ -155,3 +155,32 @@ async def test_wait_that_a_dead_process_left_is_ended_though_the_new_one_need_no
         (wait,) = await runner.waits(execution_id)
 
     assert (wait.phase, wait.outcome) == ("ended", "met")
+
+
+async def test_history_of_waits_that_are_answered_again_stays_as_it_was(
+    scripted: Scripted, until_wait: UntilWait, crashed: Crashed, tmp_path: Path
+) -> None:
+    def waits(context: Context) -> Script:
+        yield "wait_for", "early"
+        yield "defer_until", lambda: True, {"name": "met"}
+        yield "wait_for", "last"
+
+    workflow = Workflow("w", tasks=[scripted("async def", waits)])
+    async with AsyncRunner(tmp_path / "w.db") as runner:
+        execution = await runner.submit(workflow)
+        await until_wait(runner, execution)
+        await runner.signal(execution.id, "early")
+        while [wait.name for wait in await runner.waits(execution.id, phase="waiting")] != ["last"]:
+            await runner.events(execution.id)
+        path = crashed(tmp_path / "w.db")
+        before = await runner.waits(execution.id, phase="ended")
+        await execution.cancel()
+
+    async with AsyncRunner(path) as runner:
+        runner.register(workflow)
+        await runner.signal(execution.id, "last")
+        (await runner.wait(execution.id)).raise_for_status()
+        after = await runner.waits(execution.id)
+
+    assert [wait.outcome for wait in before] == ["met", "met"]
+    assert after[:2] == before

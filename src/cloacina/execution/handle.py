@@ -359,8 +359,8 @@ class EngineTaskHandle:
                 self._attempt.show_active(wait)
             else:
                 self._attempt.show_ended(wait)
-        elif wait.is_stored and wait.phase is None:
-            self._attempt.show_ended(wait)  # one of an earlier run of the body, which was over at the first look
+        elif wait.is_left_open:
+            self._attempt.show_ended(wait)
 
     def _refuse_if_unusable(self) -> None:
         self._refuse_if_consumed()

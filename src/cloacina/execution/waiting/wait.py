@@ -136,6 +136,7 @@ class Wait(Timer):
         "_call_scope",
         "_is_parked",
         "_is_stored",
+        "_is_stored_open",
         "_limit",
         "_met",
         "_moves",
@@ -171,6 +172,7 @@ class Wait(Timer):
         self._token: SlotToken | None = None
         self._began_at = 0.0
         self._is_stored = memo is not None
+        self._is_stored_open = memo is not None and memo.outcome is None
         self.id = awaited.row_id if memo is None else memo.id
         self.phase: WaitPhase | None = None
         self.outcome: str | None = None
@@ -206,6 +208,11 @@ class Wait(Timer):
     def is_stored(self) -> bool:
         """Whether the store has a row of it."""
         return self._is_stored
+
+    @property
+    def is_left_open(self) -> bool:
+        """Whether the store has it as open, from an earlier run of the body, and it was over at the first look now."""
+        return self._is_stored_open and self.phase is None
 
     @property
     def next_poll_at(self) -> float | None:
@@ -563,6 +570,7 @@ class Wait(Timer):
             self.id = self.id or new_id()
             unit.append(self.creation(now))
         unit.append(self.state(now if self.phase is None else None))
+        self._is_stored_open = False
         unit += [changes.signal_state(signal.id, task.execution_id, now, self.id) for signal in met.signals]
         if self.phase is None:
             self.phase = WaitPhase.ENDED
