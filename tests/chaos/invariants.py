@@ -70,11 +70,16 @@ def _rows(connection: sqlite3.Connection, table: str, where: str = "1", order: s
     return [dict(row) for row in connection.execute(f"SELECT * FROM {table} WHERE {where} ORDER BY {order}")]
 
 
-def unfinished(database: Path) -> int:
-    """Return how many executions have not ended."""
-    with closing(sqlite3.connect(database, timeout=60)) as connection:
-        query = "SELECT count(*) FROM workflow_executions WHERE status IN ('Pending', 'Running')"
-        return int(connection.execute(query).fetchone()[0])
+def unfinished(database: Path) -> int | None:
+    """Return how many executions have not ended; None when the file cannot be opened at this moment."""
+    query = "SELECT count(*) FROM workflow_executions WHERE status IN ('Pending', 'Running')"
+    try:
+        with closing(sqlite3.connect(database, timeout=60)) as connection:
+            return int(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN:
+            raise
+        return None
 
 
 def violations(place: Place, works: list[Work], looks: list[Stored]) -> list[str]:

@@ -276,7 +276,7 @@ class _Course:
             self._refuse_if_hanging(pid, until)
         client = processes.start(partial(_attend, self._place, self._works), self._log())
         self._clients.add(client)
-        while invariants.unfinished(self._place.database):
+        while invariants.unfinished(self._place.database) != 0:
             self._refuse_if_hanging(pid, until)
             if client in self._clients:
                 self._has_ended(client)
