@@ -589,10 +589,11 @@ _HandleT = TypeVar("_HandleT", bound=AnyTaskHandle)
 _current: ContextVar[AnyTaskHandle | None] = ContextVar("cloacina_task_handle", default=None)
 
 
-def offer_task_handle(handle: AnyTaskHandle) -> None:
-    """Set a handle for a body that has context variables of its own, which end with it.
+def offer_task_handle(handle: AnyTaskHandle | None) -> None:
+    """Set a handle for a body that has context variables of its own; None when it has ended.
 
-    For the engine, where a coroutine around each body that waits is memory: see `with_task_handle`.
+    The variables outlive the body by a moment, and the handle refers to what refers to them. For the engine, where a
+    coroutine around each body that waits is memory: see `with_task_handle`.
     """
     _current.set(handle)
 

@@ -112,7 +112,8 @@ async def test_threads_become_more_while_conditions_hang(threads: ConditionThrea
 async def test_threads_that_rest_are_called_before_others_are_started(
     threads: ConditionThreads, hold: threading.Event
 ) -> None:
-    served: list[set[threading.Thread | None]] = []
+    # On a busy machine there may be more of them than there are questions.
+    lived: list[set[threading.Thread]] = []
     for _ in range(2):
         hold.clear()
         hanging = ask(threads, *[Asked(hold.wait) for _ in range(3)])
@@ -120,8 +121,9 @@ async def test_threads_that_rest_are_called_before_others_are_started(
         hold.set()
         await all_answered(*hanging)
         await until(lambda: len(threads._resting) == len(threads._threads))
-        served.append({question.thread for question in hanging})
-    assert served[0] == served[1] == set(living())
+        lived.append(set(living()))
+        assert {question.thread for question in hanging} <= lived[-1]
+    assert lived[0] == lived[1]
 
 
 async def test_threads_are_bounded(

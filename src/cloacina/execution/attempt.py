@@ -325,6 +325,8 @@ class Attempt(RecordedAttempt):
                 raise
         except BaseException as raised:  # noqa: BLE001 - SystemExit and the like fail the task, not the runner
             error = raised
+        if definition.requires_handle:
+            offer_task_handle(None)
         try:
             self._body_ended(error)
         except Exception as failure:  # noqa: BLE001 - nobody awaits this task: lost on asyncio, and fatal on trio
