@@ -216,6 +216,7 @@ import sys
 from pathlib import Path
 from cloacina.errors import StoreUnavailable
 from cloacina.store import Database
+Path("/").as_uri()  # imports what it needs when it is called, on Python 3.13
 """,
     """
 try:
