@@ -9,8 +9,15 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
+
+from cloacina import AsyncRunner, Context, Workflow
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Call, Crashed, Scripted
 
 PATIENCE_SECONDS = 170.0
 
@@ -141,3 +148,38 @@ def test_execution_outlives_three_processes_and_no_stored_step_is_made_again(tmp
         "last": "the rest",
         "done": True,
     }
+
+
+@pytest.mark.parametrize("kind", ["async def", "def"])
+async def test_step_that_may_happen_once_and_was_cut_off_is_asked_about_and_not_made_again(
+    scripted: Scripted, crashed: Crashed, tmp_path: Path, kind: str
+) -> None:
+    made: list[str] = []
+    is_made, may_end = threading.Event(), threading.Event()
+
+    def charge() -> str:
+        made.append("charge")
+        is_made.set()
+        may_end.wait(PATIENCE_SECONDS)
+        return "charged"
+
+    def pays(context: Context) -> Generator[Call, Any, None]:
+        context["charge"] = yield "checkpoint", "charge", charge, {"at_most_once": True}
+
+    workflow = Workflow("w", tasks=[scripted(kind, pays)])
+    async with AsyncRunner(tmp_path / "w.db") as runner:
+        execution = await runner.submit(workflow)
+        await anyio.to_thread.run_sync(is_made.wait, PATIENCE_SECONDS)
+        path = crashed(tmp_path / "w.db")
+        may_end.set()
+        (await execution.wait()).raise_for_status()
+
+    async with AsyncRunner(path) as runner:
+        runner.register(workflow)
+        while not (questions := await runner.questions()):
+            await anyio.sleep(0.001)
+        await runner.answer(questions[0].id, "charged before")
+        result = await runner.wait(execution.id)
+
+    assert made == ["charge"]
+    assert result.context == {"charge": "charged before"}
