@@ -75,6 +75,7 @@ async def test_the_end_of_the_attempt_ends_the_queueing(until: Until) -> None:
         wait.cancel()
         await until(lambda: slots.queued == 1)
         wait.cancel()
+        is_queueing.set()
         try:
             await wait
         finally:
@@ -85,6 +86,7 @@ async def test_the_end_of_the_attempt_ends_the_queueing(until: Until) -> None:
         await anyio.sleep_forever()
 
     is_held_after: list[bool] = []
+    is_queueing = asyncio.Event()
     async with AsyncRunner("sqlite://", max_concurrent_tasks=1) as runner:
         slots = runner._engine._resources.slots
         execution = await runner.submit(Workflow("both", tasks=[waiting, busy]))
@@ -92,6 +94,7 @@ async def test_the_end_of_the_attempt_ends_the_queueing(until: Until) -> None:
         async def is_resuming() -> bool:
             return [wait.phase for wait in await runner.waits(execution.id)] == ["resuming"]
 
+        await is_queueing.wait()
         await until(is_resuming)
         await execution.cancel()
         assert (await execution.wait()).status is ExecutionStatus.CANCELLED
