@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cloacina.errors import InvalidOption
-from cloacina.retry import checked_backoff, checked_number, seconds
+from cloacina.retry import backed_off, checked_backoff, checked_number, seconds
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 _random: Final = Random()  # noqa: S311 - spreads polls, guards nothing
 
 _SHORTEST: Final = 0.001
-
-_YEAR: Final = 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -83,14 +81,9 @@ class PollPolicy:
             poll: The number of the call, from 1.
             random: The source of chance for the jitter.
         """
-        interval = self.interval
-        longest = _YEAR if self.max_interval is None else self.max_interval
-        if self.backoff == "exponential":
-            try:
-                interval *= self.multiplier ** (poll - 1)
-            except OverflowError:
-                interval = longest
-        return max(_SHORTEST, min(interval, longest) * (1.0 - self.jitter * random.random()))
+        multiplier = self.multiplier if self.backoff == "exponential" else 1.0
+        interval = backed_off(self.interval, multiplier, poll, self.max_interval)
+        return max(_SHORTEST, interval * (1.0 - self.jitter * random.random()))
 
 
 def milliseconds_after(policy: PollPolicy, poll: int) -> int:

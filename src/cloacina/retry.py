@@ -164,14 +164,24 @@ class RetryPolicy:
             attempt: The number of that attempt, from 1.
             random: The source of chance for the jitter.
         """
-        delay = self.delay
-        longest = _YEAR if self.max_delay is None else self.max_delay
-        if self.backoff == "exponential":
-            try:
-                delay *= self.multiplier ** (attempt - 1)
-            except OverflowError:
-                delay = longest if delay else 0.0
-        return min(delay, longest) * (1.0 - self.jitter * random.random())
+        multiplier = self.multiplier if self.backoff == "exponential" else 1.0
+        return backed_off(self.delay, multiplier, attempt, self.max_delay) * (1.0 - self.jitter * random.random())
+
+
+def backed_off(first: float, multiplier: float, number: int, longest: float | None) -> float:
+    """Return the nth of delays of which each is a multiple of the one before, in seconds.
+
+    Args:
+        first: The first delay.
+        multiplier: The factor between two of them.
+        number: Which of them, from 1.
+        longest: What none exceeds; None for a year.
+    """
+    most = _YEAR if longest is None else longest
+    try:
+        return min(first * multiplier ** (number - 1), most)
+    except OverflowError:
+        return most if first else 0.0
 
 
 def delay_before_next(policy: RetryPolicy, exception: BaseException, attempt: int) -> float | None:
