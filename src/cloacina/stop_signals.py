@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
     from types import FrameType
 
 
@@ -23,16 +23,22 @@ def calling_when_told_to_stop(stop: Callable[[], object]) -> Generator[None]:
     if not is_main or signal.getsignal(signal.SIGTERM) not in {signal.SIG_DFL, signal.SIG_IGN}:
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    before = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
+    with handling({signal.SIGTERM, signal.SIGINT}, lambda _number, _frame: stop()):
+        yield
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop()
 
+@contextmanager
+def handling(numbers: Iterable[int], handler: Callable[[int, FrameType | None], object]) -> Generator[None]:
+    """Let signals call a handler, while it is entered; in the main thread only.
+
+    What whoever started the process ignores stays ignored.
+    """
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: kept for number, kept in before.items() if kept not in {signal.SIG_IGN, None}}
     for number in before:
-        signal.signal(number, handle)
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, kept in before.items():
+            signal.signal(number, kept)

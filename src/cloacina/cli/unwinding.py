@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cloacina.cli.exit_codes import ExitCode
+from cloacina.stop_signals import handling
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,13 +41,5 @@ def interruption_unwinds() -> Generator[None]:
             is_interrupted = True
             raise Interrupted(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED)
 
-    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
-    before = {number: signal.getsignal(number) for number in numbers}
-    before = {number: handler for number, handler in before.items() if handler not in {signal.SIG_IGN, None}}
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
+    with handling({signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}, interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
